@@ -36,9 +36,11 @@ KINDS = (
     *("mild", "scales", "outliers", "offsets", "weights", "class_weights", "collinear", "strengths", "mixed"),
     *("unpenalised", "penalty_weights", "corners", "groups"),
     "score_offsets",  # and smoothed labels; "offsets" are columns far from zero
+    "bounds",
 )
-WITH_REST = ("corners", "groups")
-"""Kinds under absolute values, or norms of groups, with any of the difficulties of the others."""
+WITH_REST = ("corners", "groups", "bounds")
+"""Kinds under absolute values, or norms of groups, or within bounds, with any of the difficulties
+of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
 SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended
@@ -115,6 +117,8 @@ def make_case(kind: str, number: int) -> Case:
     if kind in WITH_REST and rng.random() < 0.25:
         weights = np.where(rng.random(d) < 0.3, 0.0, 10 ** rng.uniform(-8, 8, d))
         settings["penalty_weights"] = weights[_numbers(settings.get("groups"), d)]
+    if kind == "bounds":
+        settings["bounds"] = _box(rng, settings, X)
     weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
     if does["weights"]:
         weight = 10 ** rng.uniform(-12, 12, n)
@@ -159,6 +163,40 @@ def _corners(rng: np.random.Generator, settings: dict[str, Any], kind: str, d: i
     settings["l1_ratio"] = 1.0 if rng.random() < 0.5 else float(rng.choice([0.01, 0.5, 0.9, 0.999]))
     if kind == "groups":
         settings["groups"] = "classes" if rng.random() < 0.4 else rng.integers(0, max(1, d // 2), d).tolist()
+
+
+def _box(rng: np.random.Generator, settings: dict[str, Any], X: Any) -> Any:
+    """Signs, boxes of all sizes with 0 among them or without, and fixed coefficients, in any form;
+    beside absolute values, squares or neither."""
+    d = X.shape[1]
+    if (chance := rng.random()) < 0.4:
+        settings["l1_ratio"] = 0.0
+    elif chance < 0.5:
+        settings |= {"l1_ratio": 0.0, "C": np.inf}
+    largest = np.maximum(np.abs(X.toarray() if sparse.issparse(X) else np.asarray(X, float)).max(axis=0), 1e-300)
+    size = np.where(rng.random(d) < 0.7, 1 / largest, 1.0) * 10 ** rng.uniform(-3, 3, d)
+    # Beyond, squares of coefficients that may not be 0 are refused as infinite.
+    ends = np.clip(np.sort(size[:, None] * rng.normal(size=(d, 2)), axis=1), -1e60, 1e60)
+    chance = rng.random(d)
+    low = np.where(chance < 0.3, 0.0, np.where(chance < 0.5, -np.inf, ends[:, 0]))
+    high = np.where(rng.random(d) < 0.3, np.inf, np.where(chance < 0.3, np.abs(ends[:, 1]), ends[:, 1]))
+    high = np.where(rng.random(d) < 0.1, np.where(np.isfinite(low), low, high), high)
+    weights = settings.get("penalty_weights")
+    left_alone = np.zeros(d, dtype=bool) if weights is None else weights == 0
+    is_half = (np.isfinite(low) != np.isfinite(high)) & (left_alone | np.isinf(settings["C"]))
+    low, high = np.where(is_half, -np.inf, low), np.where(is_half, np.inf, high)
+    if rng.random() < 0.3:
+        return {j: (float(low[j]), float(high[j])) for j in range(d)}
+    return (low, high) if rng.random() < 0.5 else np.stack([low, high], axis=1)
+
+
+def _ends(bounds: Any, d: int) -> list[tuple[float, float]] | None:
+    """The bounds of each column; None where none is finite."""
+    if isinstance(bounds, dict):
+        found = [bounds[j] for j in range(d)]
+    else:
+        found = list(zip(*bounds, strict=True)) if isinstance(bounds, tuple) else [tuple(row) for row in bounds]
+    return [(float(a), float(b)) for a, b in found] if np.isfinite(found).any() else None
 
 
 def _numbers(groups: Any, d: int) -> Any:
@@ -274,6 +312,8 @@ def problem_of(case: Case) -> BallProblem:
         settings["l1_ratio"] = ratio
         if (groups := case.settings.get("groups")) is not None:
             settings["groups"] = _numbers(groups, X.shape[1]).tolist()
+    if (bounds := case.settings.get("bounds")) is not None:
+        settings["bounds"] = _ends(bounds, X.shape[1])
     y, own, softmax = np.asarray(case.y), None, False
     if y.ndim == 1:
         n_classes = int(y.max()) + 1
@@ -409,7 +449,7 @@ def judge(truth: Truth, problem: BallProblem) -> None:
             decided = _excess(truth, problem, point, value)
             if decided:
                 _check_claims(truth, problem, value)
-                if not np.isfinite(problem.C) and claim.kind == "proof" and not claim.is_of_separation:
+                if problem.bounds is None and np.isinf(problem.C) and claim.is_of_curvature:
                     _beside_the_minimum(truth, problem, point)
                 return
     truth.notes.append("undecided")
@@ -419,7 +459,7 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
     """Whether the excess over the minimum is known well enough; a fault where it is above the
     gap."""
     claim = truth.model.certificate_
-    penalised = np.isfinite(problem.C)
+    penalised = np.isfinite(problem.C) or problem.bounds is not None
     if claim.is_of_separation:
         if value > claim.gap:
             truth.least = float(value)
@@ -436,11 +476,13 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
     enough = (value * arb(2) ** -(ctx.prec // 2)).mid()
     least = arb(0)
     starts = [point, zero_start(problem)] if penalised else [point]
-    if problem.l1_ratio > 0:
+    if problem.l1_ratio > 0 or problem.bounds is not None:
         starts = [_as_point(coefficients) for coefficients in truth.nearby(problem)]
         starts.append(point)
     for start in starts:
-        W, b, _ = newton(problem, *start, enough, max_iterations=100 if penalised else 30)
+        W, b = start
+        if problem.bounds is None:
+            W, b, _ = newton(problem, *start, enough, max_iterations=100 if penalised else 30)
         least = max(least, value - problem.value(W, b))
         if penalised:
             truth.most = min(truth.most, _above(value - problem.bound(W, b)))
@@ -468,6 +510,9 @@ def _as_point(found: Any) -> Any:
 def _check_claims(truth: Truth, problem: BallProblem, value: Any) -> None:
     """The other numbers of a certificate."""
     claim = truth.model.certificate_
+    for coefficients, (low, high) in zip(truth.model.coef_.T, problem.bounds or (), strict=False):
+        if not ((coefficients >= low) & (coefficients <= high)).all():
+            truth.faults.append("not within bounds")
     if abs(value - arb(claim.objective)) > arb(claim.gap) + SLACK * value:
         truth.faults.append("objective off")
     if abs(problem.null() - arb(claim.null_objective)) > SLACK * problem.null():

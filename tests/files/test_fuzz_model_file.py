@@ -85,6 +85,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, dict[str
         fit_source(SigmoidNeuron(random_state=0), one_against_rest(open_source("iris"), "setosa")),
         *partial_models(rng),
         LogisticRegression(l1_ratio=0.5, groups=[0, 0, 1, 1], label_smoothing=0.1).fit(X, rng.integers(0, 3, 60)),
+        LogisticRegression(bounds={1: (0, None), 3: (-0.1, 0.1)}).fit(X, rng.integers(0, 3, 60)),
+        LogisticRegression(bounds=[[0, 1], [0, 1], [0, 1], [-1, 0]]).fit(X, rng.integers(0, 2, 60)),
         LogisticRegression().fit(X, rng.integers(0, 2, 60), offset=X[:, 0]).offset_as_columns(),
         RegularizationPath(n_strengths=3).fit(X, rng.integers(0, 3, 60)),
     ]

@@ -13,7 +13,7 @@ from polytome import LogisticRegression, LogisticRegressionCV, RegularizationPat
 from polytome.models.cross_validation import chosen_by_rule
 
 GLMNET = json.loads((Path(__file__).parent / "fixtures" / "glmnet.json").read_text(encoding="utf-8"))
-FITS = {fit["name"]: fit for fit in GLMNET["fits"] if not {"lower.limits", "upper.limits"} & set(fit["settings"])}
+FITS = {fit["name"]: fit for fit in GLMNET["fits"]}
 # Paths have no groups, and cross-validation has neither these nor offsets.
 GRIDS = {grid["name"]: grid for grid in GLMNET["grids"] if "type.multinomial" not in grid["settings"]}
 CROSSINGS = {
@@ -35,6 +35,8 @@ def settings_of(fit, n_features):
     if "penalty.factor" in own:
         factors = np.array(own["penalty.factor"])
         found["penalty_weights"] = factors * n_features / factors.sum()
+    if {"lower.limits", "upper.limits"} & set(own):
+        found["bounds"] = own.get("lower.limits", -np.inf), own.get("upper.limits", np.inf)
     if own.get("type.multinomial") == "grouped":
         found["groups"] = "classes"
     return found

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from polytome import native
-from polytome.native.descent import Groups, descend, descend_in_groups
+from polytome.native.descent import Box, Groups, descend, descend_in_groups
 
 
 def model(rng, size):
@@ -27,6 +27,33 @@ def test_compiled_code_and_numpy_have_the_same_bits(rng, size):
         assert_array_equal(found[0][0], found[1][0])
         assert_array_equal(found[0][1], found[1][1])
         assert found[0][2] == found[1][2]
+        box, found = box_of(rng, size), []
+        for compiled in (False, True):
+            w, g = np.clip(start, box.lower, box.upper), gradient.copy()
+            found.append((w, g, descend(compiled, H, corner, g, w, 50, tolerance, box)))
+        assert_array_equal(found[0][0], found[1][0])
+        assert_array_equal(found[0][1], found[1][1])
+        assert found[0][2] == found[1][2]
+
+
+def box_of(rng, size):
+    ends = np.sort(rng.normal(size=(2, size)), axis=0)
+    lower, upper = np.where(rng.random(size) < 0.3, -np.inf, ends[0]), np.where(rng.random(size) < 0.3, np.inf, ends[1])
+    return Box(lower, upper, np.ones(size))
+
+
+def test_what_it_finds_in_a_box_is_least(rng):
+    H, gradient, corner, start = model(rng, 12)
+    box = box_of(rng, 12)
+    corner[:4], start = 0.0, np.clip(start, box.lower, box.upper)
+    w, g = start.copy(), gradient.copy()
+    native.gram_descent(H, corner, g, w, 2000, 1e-13, box)
+    np.testing.assert_allclose(g, gradient + H @ (w - start), atol=1e-10)
+    assert ((w >= box.lower) & (w <= box.upper)).all()
+    left, right = g + np.where(w > 0, corner, -corner), g + np.where(w < 0, -corner, corner)
+    assert (left[w > box.lower] <= 1e-9).all()
+    assert (right[w < box.upper] >= -1e-9).all()
+    assert ((w == box.lower) | (w == box.upper)).any()
 
 
 def test_what_it_finds_is_least(rng):
@@ -102,7 +129,11 @@ def test_arrays_of_other_shapes_are_refused():
     two, three = np.zeros(2), np.zeros(3)
     for H, corner, g, w in [(np.eye(3), two, two, two), (np.eye(2), three, two, two), (np.ones((2, 3)), two, two, two)]:
         with pytest.raises(ValueError, match="need one side"):
-            _passes.gram_descent(H, corner, g, w, 1, 0.0)
+            _passes.gram_descent(H, corner, two, two, two, g, w, 1, 0.0)
+    for place in range(3):
+        box = [three if place == other else two for other in range(3)]
+        with pytest.raises(ValueError, match="need one side"):
+            _passes.gram_descent(np.eye(2), two, *box, two.copy(), two.copy(), 1, 0.0)
     for starts, bases in [([0, 1], np.ones(1)), ([0, 2, 2], np.ones(4)), ([1, 2], np.ones(1)), ([0, 2], np.ones(1))]:
         places, corner = np.array(starts, dtype=np.int64), np.ones(len(starts) - 1)
         with pytest.raises(ValueError, match="starts"):
@@ -110,4 +141,4 @@ def test_arrays_of_other_shapes_are_refused():
     frozen = np.zeros(2)
     frozen.flags.writeable = False
     with pytest.raises(TypeError):
-        _passes.gram_descent(np.eye(2), two, frozen, two.copy(), 1, 0.0)
+        _passes.gram_descent(np.eye(2), two, two, two, two, frozen, two.copy(), 1, 0.0)

@@ -46,7 +46,7 @@ from polytome.numerics.outward import rounded_up
 from polytome.objective import Objective, all_scores
 from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, balanced, exact_intercept
 from polytome.passes import Block, Sums, block_scores
-from polytome.penalties import strength_and_ratio
+from polytome.penalties import Bounded, strength_and_ratio
 from polytome.plain.values import plain
 
 Array = NDArray[Any]
@@ -92,6 +92,7 @@ class Certificate:
             from the gap.
         l1_ratio: the share of absolute values, or of norms of groups, in the penalty, the rest
             being squares.
+        has_bounds: whether the coefficients have bounds, within which the minimum is.
 
     Example:
         >>> print(Certificate(0.25, 2e-5, 1.0, 1e-4, "proof", 0.1))
@@ -109,6 +110,7 @@ class Certificate:
     intercept: float = 0.0
     distance: float = np.inf
     l1_ratio: float = 0.0
+    has_bounds: bool = False
 
     @property
     def modulus(self) -> float:
@@ -135,12 +137,17 @@ class Certificate:
     def is_of_separation(self) -> bool:
         """Whether it proves that the classes are separated, so that without a penalty the loss
         falls to 0."""
-        return self.kind == "proof" and self.strength == 0 and self.gap >= self.objective
+        return self.kind == "proof" and self._is_without_penalty and self.gap >= self.objective
 
     @property
     def is_of_curvature(self) -> bool:
         """Whether it proves, without a penalty, how near the infimum is, by the curvature."""
-        return self.kind == "proof" and self.strength == 0 and self.gap < self.objective
+        return self.kind == "proof" and self._is_without_penalty and self.gap < self.objective
+
+    @property
+    def _is_without_penalty(self) -> bool:
+        """Whether nothing keeps coefficients from growing."""
+        return self.strength == 0 and not self.has_bounds
 
     @property
     def coefficient_bound(self) -> float:
@@ -182,6 +189,7 @@ class Certificate:
                 "tol": self.tol,
                 "strength": self.strength,
                 "l1_ratio": self.l1_ratio,
+                "has_bounds": self.has_bounds,
                 "estimate": self.estimate,
                 "rounding": self.rounding,
                 "intercept": self.intercept,
@@ -281,7 +289,7 @@ def _without_penalty(objective: Objective, W: Array, value: float, gradient: Arr
         # One as large as the objective would prove nothing.
         if bound is not None and gap <= tol * null and gap < bound.objective:
             rounding = gap - min(bound.exact, gap)
-            parts = {"rounding": rounding, "distance": bound.distance}
+            parts: dict[str, Any] = {"rounding": rounding, "distance": bound.distance}
             return Certificate(bound.objective, gap, null, tol, "proof", 0.0, decrement, **parts)
         for left_out in sorted({min(times * decrement, tol * null / 2) for times in _MORE}) if bound is None else ():
             if (least := least_of_the_rest(objective, W, left_out)) is not None:
@@ -384,6 +392,7 @@ def _proved(
     with rounding as far as it moves gradients; what it adds besides is added here."""
     exact, balanced, total = bounds
     (strength, l1_ratio), null = strength_and_ratio(objective.penalty), objective.null[1]
+    stated: dict[str, Any] = {"l1_ratio": l1_ratio, "has_bounds": isinstance(objective.penalty, Bounded)}
     with np.errstate(over="ignore", invalid="ignore"):
         total += rounding.divergence + rounding.objective + rounding.strength
         total *= 1 + growth(objective.rows.n_rows + 100)
@@ -392,10 +401,10 @@ def _proved(
         parts = total - balanced, balanced - exact
         # Known but for its rounding, the objective may be as large as what is proved of its
         # distance.
-        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)
+        return Certificate(max(value, total), total, null, tol, "proof", strength, estimate, *parts, **stated)
     # Losses are not negative, so no gap is larger than the objective.
     parts = rounding.objective, max(value - exact, 0.0)
-    return Certificate(largest, largest, null, tol, "proof", strength, estimate, *parts, l1_ratio=l1_ratio)
+    return Certificate(largest, largest, null, tol, "proof", strength, estimate, *parts, **stated)
 
 
 def at_other_coefficients(known: Certificate, objective: Objective, before: Array, W: Array) -> Certificate:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from polytome.certificates.rounding import UNIT, Rounding, growth, rounding_of
 from polytome.certificates.unpenalised import Equations, solve_equations
 from polytome.objective import Objective
-from polytome.penalties import ElasticNet, GroupLasso
+from polytome.penalties import Bounded, ElasticNet, GroupLasso
 
 Array = NDArray[Any]
 
@@ -168,7 +168,7 @@ def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
     """
     objective, penalty = objective.at(np.float64), objective.penalty
     nowhere = np.zeros((objective.shape[0] - 1, objective.shape[1]), dtype=bool)
-    if not isinstance(penalty, ElasticNet | GroupLasso):
+    if not isinstance(penalty, Bounded | ElasticNet | GroupLasso):
         return nowhere
     value, gradient = objective.value_and_gradient(W)
     equations = None

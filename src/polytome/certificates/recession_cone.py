@@ -220,7 +220,8 @@ class Cone:
         if (self.kinds == 2).any() or not np.isfinite(scores).all():
             return False
         asked = self.kinds == 1
-        with np.errstate(under="ignore"):
+        # What overflows shows nothing, as a scale that is not a number.
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             shares = np.where(asked, np.exp(-self.of_scores(scores)), 0.0)
             shares /= 1 + shares.sum(axis=1, keepdims=True)
         p = shares.copy()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from polytome.losses import Loss, offset_of
 from polytome.numerics.exact_sums import UNIT
 from polytome.objective import Objective
+from polytome.penalties import Bounded
 
 Array = NDArray[Any]
 
@@ -124,7 +125,7 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     largest = n_outputs * math.log(2) + 2 * math.sqrt(n_outputs) * (about_centre + offset)
     return Rounding(
         objective=objective_error,
-        strength=strength_error(objective, penalty),
+        strength=strength_error(objective, penalty, value if isinstance(objective.penalty, Bounded) else 0.0),
         gradient=sizes.summed_dual * (1 + growth(len(W))) * balance + 4 * UNIT * penalty_norm,
         balance=balance,
         divergence=divergence,
@@ -135,18 +136,19 @@ def rounding_of(objective: Objective, W: Array, value: float) -> Rounding:
     )
 
 
-def strength_error(objective: Objective, penalty: float) -> float:
+def strength_error(objective: Objective, penalty: float, least: float = 0.0) -> float:
     """What the rounding of the penalty's strength, and of the columns' deviations if they are
     scaled, may do to a gap.
 
-    The least penalty is at most the null model's objective.
+    The least penalty is at most the null model's objective; where its coefficients are not within
+    bounds, at most another value `least` of the objective.
     """
     scaled = (
         2 * growth(objective.rows.n_rows + ELEMENTARY_ROUNDINGS) if (objective.rows.columns.scale != 1).any() else 0.0
     )
     # A share of absolute values, and one of squares, are rounded products of it.
     roundings = 8 if objective.penalty.has_rest else 4
-    return (roundings * UNIT + scaled) * (penalty + objective.null[1])
+    return (roundings * UNIT + scaled) * (penalty + max(objective.null[1], least))
 
 
 def sum_rounding(scores: Array, target: Array) -> Array | float:

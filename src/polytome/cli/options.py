@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "BoundsOption",
     "Cache",
     "Categories",
     "Checkpoint",
@@ -301,6 +302,16 @@ PenaltyWeights = Annotated[
         show_default=False,
         help="What the penalty of these columns is multiplied by, as in age=0,income=2: 0 for no penalty; columns that "
         "are not named have 1. May be given several times.",
+    ),
+]
+BoundsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bounds",
+        metavar="LOW:HIGH|COLUMN=LOW:HIGH,...",
+        show_default=False,
+        help="What coefficients are within, of all columns, as in 0: for none below 0, or of those named, as in "
+        "age=0:,income=-1:1; an end that is left out is no bound. May be given several times.",
     ),
 ]
 ClassWeight = Annotated[

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.bounds import bounds_from
 from polytome.cli.options import (
+    BoundsOption,
     Categories,
     ClassWeight,
     DataFolder,
@@ -105,6 +107,7 @@ def plan(
     groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
+    bounds: BoundsOption = None,
     class_weight: ClassWeight = None,
     weight: WeightColumn = None,
     intercept: Intercept = True,
@@ -142,6 +145,7 @@ def plan(
 
     settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
     settings |= {"penalty_weights": weights_of(penalty_weights), "groups": groups_from(groups)}
+    settings |= {"bounds": bounds_from(bounds)}
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
@@ -204,6 +208,7 @@ def _of_source(
 ) -> tuple[FitCost, float]:
     """The cost of a fit to a source, and the seconds that it took to open it."""
     from polytome.files.sources import open_source
+    from polytome.models.bounds import check_named_bounds
     from polytome.models.cost import cost_of_fit
     from polytome.models.penalty_weights import check_named_weights, numbered_weights
     from polytome.tables.streams.opening import open_rows
@@ -218,6 +223,7 @@ def _of_source(
             model.set_params(scale=found.scale)
         seconds = time.perf_counter() - began
         check_named_weights(model.penalty_weights, found.encoder)
+        check_named_bounds(model.bounds, found.encoder)
         with numbered_weights(model, found.encoder):
             return cost_of_fit(model, found.X, found.y, found.weight, workers=machines), seconds
     check_solver_beside_streams(sources, why, str(model.solver))
@@ -230,6 +236,7 @@ def _of_source(
     show_notes(table.notes)
     seconds = time.perf_counter() - began
     check_named_weights(model.penalty_weights, table.encoder)
+    check_named_bounds(model.bounds, table.encoder)
     with numbered_weights(model, table.encoder):
         return cost_of_fit(model, table, workers=machines), seconds
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 from rich.console import Console
 
+from polytome.cli.bounds import bounds_from
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
 from polytome.cli.options import (
+    BoundsOption,
     Cache,
     Categories,
     Checkpoint,
@@ -111,6 +113,7 @@ def train(
     groups: GroupsName = None,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
+    bounds: BoundsOption = None,
     class_weight: ClassWeight = None,
     weight: WeightColumn = None,
     label_smoothing: LabelSmoothing = 0.0,
@@ -183,6 +186,7 @@ def train(
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
+    from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
     if quiet:
@@ -193,6 +197,7 @@ def train(
         "groups": groups_from(groups),
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
+        "bounds": bounds_from(bounds),
         "class_weight": class_weight,
         "label_smoothing": label_smoothing,
         "fit_intercept": intercept,
@@ -240,6 +245,7 @@ def train(
     wanted.check_classes(sorted(class_counts(rows.y)))
     if prefer is not None:
         _refuse_without_test_rows(prefer, rows.X_test is not None)
+    check_named_bounds(settings["bounds"], rows.encoder)
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
@@ -407,6 +413,7 @@ def _train_streamed(
 ) -> LogisticRegression:
     """Fit rows that stay in their files, save, and show each result as soon as it is available."""
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
+    from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
 
@@ -422,6 +429,7 @@ def _train_streamed(
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
         wanted.check_classes(table.classes.tolist())
+        check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
@@ -493,15 +501,18 @@ def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> No
     """Let the estimator refuse settings before any row is read, by a trial fit to four made-up
     rows."""
     from polytome.errors import ArgumentError, DataError
+    from polytome.models.bounds import check_bounds
     from polytome.models.logistic import LogisticRegression
     from polytome.models.penalty_weights import check_penalty_weights
 
     if test_fraction is not None and not 0 <= test_fraction < 1:
         raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
     check_penalty_weights(settings["penalty_weights"])
+    check_bounds(settings["bounds"], settings["groups"] is not None)
     with warnings.catch_warnings(), suppress(DataError):  # these four rows do not matter
         warnings.simplefilter("ignore")
         few = {**settings, "max_iter": min(settings["max_iter"], 1), "penalty_weights": None}
+        few["bounds"] = None if isinstance(few["bounds"], dict) else few["bounds"]
         LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
 
 
@@ -786,6 +797,9 @@ def model_line(model: Fitted) -> str:
         if model.objective_.groups != "none":
             strength += f", groups = {model.objective_.groups}"
         strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
+    if model.objective_.bounds != "none":
+        at_bound = int(vars(model)["at_bound_"].sum())
+        strength += f", {model.objective_.bounds}: {at_bound:,} of {model.coef_.size:,} coefficients at a bound"
     return f"{model.kind}, {size}, {strength}"
 
 

@@ -314,12 +314,12 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     needed = {"coef", "intercept", *of_kind.get(kind, ["history"])}
     if saved["training"] is not None:
         needed |= TRAINING_TENSORS
-    if "objective" in saved and saved["objective"]["l1_ratio"] > 0:
+    if "objective" in saved and (saved["objective"]["l1_ratio"] > 0 or saved["objective"]["bounds"] != "none"):
         needed |= {"proved_zero"}
     if (decision := saved.get("decision")) is not None and decision["threshold"] is None:
         needed |= {"costs"}
     given = {name for name in tensors if not is_text_tensor(name)}  # those the encoder checks
-    if not needed <= given <= needed | {"classes", *OF_COLUMNS}:
+    if not needed <= given <= needed | {"classes", "bounds", *OF_COLUMNS}:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
@@ -539,12 +539,15 @@ def _check_claims(model: Any, kind: str) -> None:
 def _check_weights(model: Any) -> None:
     """Refuse weights or groups of columns in the penalty that are none of these columns, or that
     the objective does not have."""
+    from polytome.models.bounds import at_bound, bounds_of, bounds_text, check_bounds, within_bounds
     from polytome.models.groups import groups_of, groups_text
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:
         weights = penalty_weights_of(model, model.n_features_in_, model.source_.encoder)
         groups = groups_of(model, model.n_features_in_, model.source_.encoder)
+        check_bounds(vars(model).get("bounds"), groups is not None)
+        bounds = bounds_of(model, model.n_features_in_, model.source_.encoder)
     except ArgumentError as error:
         refuse(str(error))
     formula = model.objective_
@@ -554,6 +557,12 @@ def _check_weights(model: Any) -> None:
     expected = groups_text(groups) if formula.l1_ratio > 0 else "none"
     if formula.groups != expected:
         refuse(f"the objective has the groups {brief(formula.groups)}, the settings {expected}")
+    if formula.bounds != bounds_text(bounds) or model.certificate_.has_bounds != (bounds is not None):
+        refuse(f"the objective has the bounds {brief(formula.bounds)}, the settings {bounds_text(bounds)}")
+    if bounds is not None:
+        if not np.array_equal(within_bounds(bounds, model.coef_.astype(np.float64)), model.coef_):
+            refuse("a coefficient is not within its bounds")
+        model.at_bound_ = at_bound(bounds, model.coef_)
 
 
 def _history(tensor: NDArray[Any]) -> tuple[Progress, ...]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
+from polytome.models.bounds import bounds_as_saved
 from polytome.models.groups import group_labels
 from polytome.plain.kinds import (
     LARGEST,
@@ -58,6 +59,7 @@ CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _SMALLEST = 5e-324  # the smallest positive number
 _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
+_EXTENDED = real(-np.inf, np.inf)
 _MOST_STEPS = 2**31 - 1  # `n_iter_` is an int32, as scikit-learn's
 _LABEL_TYPE = re.compile(r"\|b1|\|[iu]1|[<>][iu][248]|[<>]f[248]|[<>]U[1-9]\d{0,9}|\|O")
 _WIDEST_LABEL = 1000
@@ -89,6 +91,7 @@ _PARAMETERS: dict[str, Kind] = {
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
     "penalty_weights": optional(either(choice("tensor"), listed(listed(_anything, 2)))),
+    "bounds": optional(either(choice("tensor"), listed(_EXTENDED, 2), listed(listed(_anything, 3)))),
     "label_smoothing": real(0, 1 - 2**-53),
     "solver": text(100),
     "tol": real(0, LARGEST),
@@ -100,7 +103,7 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("groups", "class_weight", "label_smoothing", "warm_start")
+_OF_ONE_MODEL = ("groups", "bounds", "class_weight", "label_smoothing", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
@@ -126,6 +129,7 @@ _FORMULA: dict[str, Kind] = {
     "has_offset": flag,
     "label_smoothing": real(0, 1),
     "groups": text(100),
+    "bounds": text(100),
 }
 _LATER_OF_FORMULA = {
     "penalty_weights": "none",
@@ -133,6 +137,7 @@ _LATER_OF_FORMULA = {
     "has_offset": False,
     "label_smoothing": 0.0,
     "groups": "none",
+    "bounds": "none",
 }
 """What objectives of earlier versions lack."""
 _CERTIFICATE: dict[str, Kind] = {
@@ -147,9 +152,10 @@ _CERTIFICATE: dict[str, Kind] = {
     "intercept": real(0, np.inf),
     "distance": real(0, np.inf),
     "l1_ratio": real(0, 1),
+    "has_bounds": flag,
 }
 _CERTIFICATE_FIELDS = {field.name: field.default for field in fields(Certificate)}
-_LATER = ("rounding", "intercept", "distance", "l1_ratio")
+_LATER = ("rounding", "intercept", "distance", "l1_ratio", "has_bounds")
 """What certificates of earlier versions lack."""
 TRAINING: dict[str, Kind] = {
     "source": optional(text()),
@@ -170,7 +176,9 @@ _MODEL: dict[str, Kind] = {
     "checksum": text(64),
     "library_version": text(100),
     "kind": text(100),
-    "parameters": record(_PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0, "groups": None}),
+    "parameters": record(
+        _PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0, "groups": None, "bounds": None}
+    ),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
@@ -329,6 +337,10 @@ def parameters_to_saved(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], 
     if kept.get("groups") is not None:
         kept["groups"] = group_labels(kept["groups"])
     tensors = {}
+    if isinstance(bounds := bounds_as_saved(kept.get("bounds")), np.ndarray):
+        tensors["bounds"], bounds = bounds, "tensor"
+    if "bounds" in kept:
+        kept["bounds"] = bounds
     for name in OF_COLUMNS:
         if name in kept and np.ndim(parameters[name]) > 0:
             tensors[name], kept[name] = np.asarray(parameters[name], dtype=np.float64), "tensor"
@@ -362,6 +374,25 @@ def parameters_from_saved(settings: dict[str, Any], tensors: Mapping[str, Array]
                 what = "positive number" if least > 0 else "number, zero or more,"
                 refuse(f"the tensor {name} is not one {what} for each of {n_features} features")
             settings[name] = numbers
+    bounds = tensors.get("bounds")
+    if (settings.get("bounds") == "tensor") != (bounds is not None):
+        refuse("the tensor bounds and parameters.bounds contradict each other")
+    if bounds is not None:
+        if bounds.dtype != np.float64 or bounds.shape != (n_features, 2):
+            refuse(f"the tensor bounds is {bounds.dtype} of shape {bounds.shape} for {n_features} features")
+        settings["bounds"] = bounds
+    elif isinstance(given := settings.get("bounds"), list):
+        if given and not isinstance(given[0], list):
+            settings["bounds"] = tuple(given)
+        else:
+            keys, ends = either(_SEED, text(nul=True)), (_EXTENDED, _EXTENDED)
+            found = {
+                keys(key, "bounds"): tuple(end(value, "bounds") for end, value in zip(ends, pair, strict=True))
+                for key, *pair in given
+            }
+            if len(found) < len(given):
+                refuse("parameters.bounds names a column twice")
+            settings["bounds"] = found
     for name, kind in (("class_weight", label), ("penalty_weights", text())):
         if isinstance(weights := settings.get(name), list):
             found = {kind(key, name): real(0, LARGEST)(weight, name) for key, weight in weights}

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.certificate import Certificate
 from polytome.objective import Objective
-from polytome.penalties import strength_and_ratio
+from polytome.penalties import Bounded, strength_and_ratio
 from polytome.solvers import Choice, Newton, Progress, Solution, Stop
 
 Array = NDArray[Any]
@@ -87,7 +87,10 @@ def nothing_to_learn(objective: Objective, tol: float) -> tuple[Choice, Solution
     even guess.
     """
     strength, l1_ratio = strength_and_ratio(objective.penalty)
-    certificate = Certificate(0.0, 0.0, float(np.log(2.0)), tol, "proof", strength, l1_ratio=l1_ratio)
+    has_bounds = isinstance(objective.penalty, Bounded)
+    certificate = Certificate(
+        0.0, 0.0, float(np.log(2.0)), tol, "proof", strength, l1_ratio=l1_ratio, has_bounds=has_bounds
+    )
     history = (Progress(0, 0.0, 0.0, 0.0, 0.0),)
     solution = Solution(np.zeros(objective.shape), Stop.CERTIFIED, certificate, history, 0.0)
     return Choice(Newton(), "nothing to learn: one class has all the weight"), solution

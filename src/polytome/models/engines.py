@@ -26,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
+from polytome.models.bounds import bounds_as_saved, bounds_of
+from polytome.models.fitted_source import source_of
 from polytome.models.groups import group_labels
 from polytome.models.labels import row_weights
 from polytome.models.logistic import LogisticRegression
@@ -71,6 +73,7 @@ class _Penalised:
     fit_intercept: bool = True
     label_smoothing: float = 0.0
     groups: Any = None
+    bounds: Any = None
 
     @property
     def strength(self) -> float:
@@ -88,6 +91,7 @@ class _Penalised:
             "scale": "standard" if self.is_standardised else self.divisors,
             "penalty_weights": self.weights,
             "groups": self.groups,
+            "bounds": self.bounds,
             "fit_intercept": self.fit_intercept,
             "label_smoothing": self.label_smoothing,
         }
@@ -261,6 +265,7 @@ def _own(model: LogisticRegression, strength: float, sizes: _Sizes) -> _Penalise
         bool(model.fit_intercept),
         float(model.label_smoothing),
         _groups_of(model, sizes) if strength * ratio else None,
+        _bounds_of(model),
     )
 
 
@@ -276,6 +281,16 @@ def _groups_of(model: LogisticRegression, sizes: _Sizes) -> Any:
     if is_classes:
         return "classes" if sizes.n_classes > 2 else None
     return labels
+
+
+def _bounds_of(model: LogisticRegression) -> Any:
+    """Its bounds: a number for all columns, or one for each."""
+    if model.bounds is None or (isinstance(model.bounds, Mapping) and "n_features_in_" not in vars(model)):
+        return model.bounds
+    if not isinstance(saved := bounds_as_saved(model.bounds), list | np.ndarray) or len(np.shape(saved)) == 1:
+        return None if saved is None else tuple(saved)
+    bounds = bounds_of(model, vars(model).get("n_features_in_", len(saved)), source_of(model).encoder)
+    return None if bounds is None else (bounds[0].tolist(), bounds[1].tolist())
 
 
 def _n_classes(y: Any) -> int:
@@ -306,6 +321,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "family": None,
         "penalty_factor": None,
         "type_multinomial": "ungrouped",
+        "lower_limits": -np.inf,
+        "upper_limits": np.inf,
     },
     "spark": {
         "regParam": 0.0,
@@ -369,6 +386,11 @@ def _of_family(found: _Penalised, family: Any, sizes: _Sizes) -> _Penalised:
         return found
     if family != "multinomial":
         return replace(found, groups=None)
+    if found.bounds is not None:
+        raise ArgumentError(
+            "limits of a multinomial of two classes are of a score for each, which is another objective than one score "
+            "with bounds; give family='binomial'"
+        )
     return replace(found, l1=found.l1 / (1.0 if found.groups is None else np.sqrt(2)), l2=found.l2 / 2, groups=None)
 
 
@@ -400,8 +422,19 @@ def _from_glmnet(values: Mapping[str, Any], sizes: _Sizes) -> _Penalised:
         weights=weights,
         fit_intercept=bool(values["intercept"]),
         groups="classes" if is_grouped and strength * ratio else None,
+        bounds=_limits(values["lower_limits"], values["upper_limits"]),
     )
     return _of_family(found, _choice(values, "family", None, "binomial", "multinomial"), sizes)
+
+
+def _limits(lower: Any, upper: Any) -> tuple[Any, Any] | None:
+    """glmnet's limits as bounds; None where they are infinite."""
+    low, high = (np.asarray(each, dtype=np.float64) for each in (lower, upper))
+    if low.ndim > 1 or high.ndim > 1 or not ((low <= 0).all() and (high >= 0).all()):
+        raise ArgumentError("lower_limits, upper_limits: glmnet needs numbers of 0 or less, and of 0 or more")
+    if np.isinf(low).all() and np.isinf(high).all():
+        return None
+    return low.tolist(), high.tolist()
 
 
 def _from_spark(values: Mapping[str, Any], sizes: _Sizes) -> _Penalised:
@@ -484,6 +517,10 @@ def _in_words(found: _Penalised, sizes: _Sizes) -> ObjectiveInWords:
         try:
             if found.label_smoothing and name != "PyTorch":
                 raise _LacksError("it does not smooth labels: give rows of probabilities, where it takes them")
+            if found.bounds is not None and name == "Spark":
+                raise _LacksError("it has bounds beside squares alone, as lowerBoundsOnCoefficients: see its documents")
+            if found.bounds is not None and name != "glmnet":
+                raise _LacksError("it has no bounds of coefficients")
             if found.groups is not None and name != "glmnet":
                 raise _LacksError("it has no norms of groups of coefficients")
             parameters[name], note = write(found, sizes)
@@ -521,6 +558,13 @@ def _to_glmnet(found: _Penalised, sizes: _Sizes) -> tuple[dict[str, Any], str]:
     written |= {} if found.fit_intercept else {"intercept": False}
     written |= {} if weights is None else {"penalty_factor": weights.tolist()}
     written |= {} if found.groups is None else {"type_multinomial": "grouped"}
+    if isinstance(found.bounds, Mapping):
+        raise _LacksError("its limits are in the order of columns, which is not known before a fit")
+    low, high = found.bounds or (-np.inf, np.inf)
+    if (np.asarray(low) > 0).any() or (np.asarray(high) < 0).any():
+        raise _LacksError("its limits have 0 among them")
+    written |= {} if np.isneginf(low).all() else {"lower_limits": low}
+    written |= {} if np.isposinf(high).all() else {"upper_limits": high}
     return written, ""
 
 

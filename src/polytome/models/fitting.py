@@ -26,6 +26,7 @@ from polytome.certificates.certificate import at_other_coefficients
 from polytome.certificates.fenchel import proved_zeros
 from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax, WithOffset
+from polytome.models.bounds import at_bound, bounded, bounds_of, bounds_text, check_bounds_of_certain, within_bounds
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
 from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
@@ -37,7 +38,8 @@ from polytome.models.penalty_weights import check_penalty_weights, penalty_weigh
 from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
 from polytome.models.settings import check_common_settings, real_number
 from polytome.objective import Objective
-from polytome.penalties import L2, ElasticNet, GroupLasso, NoPenalty, Penalty, WeightedL2, strength_and_ratio
+from polytome.passes import Columns
+from polytome.penalties import L2, Bounded, ElasticNet, GroupLasso, NoPenalty, Penalty, WeightedL2, strength_and_ratio
 from polytome.rows import Rows, Stream
 from polytome.solvers import Choice, Progress, Solution, Stop, minimize
 from polytome.solvers.choose import check_named_residence
@@ -114,6 +116,7 @@ def planned(estimator: Any, X: Any, problem: Problem) -> Plan:
     """
     check_named_residence(estimator.solver, problem.rows)
     objective = objective_of(estimator, X, problem)
+    check_bounds_of_certain(estimator, objective.rows.n_features, problem.outputs)
     if problem.loss is None:
         return Plan(problem, objective, None)
     memory = X.memory if isinstance(X, Stream) else None
@@ -143,7 +146,7 @@ def objective_of(estimator: Any, X: Any, problem: Problem) -> Objective:
     """The objective of a problem under the estimator's penalty, on columns that are centred and
     scaled implicitly."""
     rows = feature_scale(estimator, problem.rows, X)
-    penalty = penalty_of(estimator, float(rows.weight.sum()), rows.n_features)
+    penalty = penalty_of(estimator, float(rows.weight.sum()), rows.n_features, rows.columns)
     return Objective(problem.loss or Softmax(1), penalty, rows, bool(estimator.fit_intercept))
 
 
@@ -179,13 +182,19 @@ def check_settings(estimator: Any) -> None:
         check_ratio(estimator)
 
 
-def penalty_of(estimator: Any, total_weight: float, n_features: int) -> Penalty:
-    """The penalty on the mean-loss scale that stands for `C` on the scale of sums; `penalty=None`
-    disables C.
+def penalty_of(estimator: Any, total_weight: float, n_features: int, columns: Columns | None = None) -> Penalty:
+    """The penalty on the mean-loss scale that stands for `C` on the scale of sums, within bounds if
+    there are some; `penalty=None` disables C.
 
     Raises:
-        ArgumentError: `penalty_weights` or `groups` do not fit the columns.
+        ArgumentError: `penalty_weights`, `groups` or `bounds` do not fit the columns.
     """
+    return bounded(estimator, _without_bounds(estimator, total_weight, n_features), n_features, columns)
+
+
+def _without_bounds(
+    estimator: Any, total_weight: float, n_features: int
+) -> NoPenalty | L2 | WeightedL2 | ElasticNet | GroupLasso:
     weights, groups = penalty_weights_of(estimator, n_features), groups_of(estimator, n_features)
     if groups is not None and weights is not None:
         _check_weights_of_groups(weights, groups)
@@ -274,6 +283,9 @@ def rounded(estimator: Any, objective: Objective, solution: Solution, outputs: O
     columns = objective.rows.columns
     with np.errstate(over="ignore"):
         coef, intercept = (part.astype(np.float32) for part in solution.as_given(objective))
+        coef = within_bounds(bounds := bounds_of(estimator, coef.shape[1]), coef)
+    if bounds is not None and not np.array_equal(within_bounds(bounds, coef.astype(np.float64)), coef):
+        return Kept(objective, solution, outputs)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         return Kept(objective, solution, outputs)
     raw = np.vstack([coef.T, intercept]).astype(np.float64)
@@ -292,6 +304,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
     outputs = Outputs.all(objective.shape[1]) if kept.outputs is None else kept.outputs
     estimator.classes_, estimator.source_ = classes, FittedSource()
     coefficients, intercept = outputs.spread(*solution.as_given(objective))
+    coefficients = within_bounds(bounds := bounds_of(estimator, objective.rows.n_features), coefficients)
     # Predictions read them output by output for dense rows, and column by column for sparse ones;
     # with the strides that a pickle of them gets, which `joblib.hash` tells.
     by_column = objective.rows.is_sparse and len(coefficients) > 1
@@ -302,6 +315,9 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
     estimator.history_ = solution.history
     estimator.n_iter_ = np.array([len(solution.history) - 1], dtype=np.int32)
     strength, l1_ratio = strength_and_ratio(objective.penalty)
+    vars(estimator).pop("at_bound_", None)
+    if bounds is not None:
+        estimator.at_bound_ = at_bound(bounds, estimator.coef_)
     _keep_zeros(estimator, objective, solution, outputs)
     estimator.objective_ = Formula(
         loss=loss,
@@ -313,11 +329,12 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         fit_intercept=objective.fit_intercept,
         scale="none" if scale is None else scale if isinstance(scale, str) else _numbers(scale),
         value=estimator.certificate_.objective,
-        penalty_weights=weights_text(objective.penalty.weights),
+        penalty_weights=weights_text(_weights_of(objective.penalty)),
         l1_ratio=l1_ratio,
         has_offset=isinstance(objective.loss, WithOffset),
         label_smoothing=float(vars(estimator).get("label_smoothing", 0.0)),
         groups=groups_text(objective.penalty.groups if isinstance(objective.penalty, GroupLasso) else None),
+        bounds=bounds_text(bounds),
     )
     _keep_separation(estimator, objective, solution, outputs)
     sentence = separation_sentence(estimator)
@@ -357,6 +374,11 @@ def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, output
         everywhere, _ = outputs.spread(zeros.T, np.zeros(len(outputs.learned)))
         # From elsewhere a fit may end next to a 0 of the optimum: such a coefficient is not one.
         estimator.proved_zero_ = everywhere.astype(bool) & (estimator.coef_ == 0)
+
+
+def _weights_of(penalty: Penalty) -> float | Array:
+    """What a penalty weighs columns with, whether they have bounds or not."""
+    return penalty.penalty.weights if isinstance(penalty, Bounded) else penalty.weights
 
 
 def _numbers(scale: Any) -> str:

@@ -33,6 +33,7 @@ class Formula:
         label_smoothing: the share of each label that is spread evenly over all classes.
         groups: "none", "classes" (the coefficients of each column are a group), or how many groups
             of columns there are.
+        bounds: "none", or what the coefficients are within.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -53,6 +54,7 @@ class Formula:
     has_offset: bool = False
     label_smoothing: float = 0.0
     groups: str = "none"
+    bounds: str = "none"
 
     @property
     def C(self) -> float:
@@ -75,7 +77,7 @@ class Formula:
         if self.label_smoothing > 0:
             kept, spread = 1 - self.label_smoothing, self.label_smoothing
             text += f", y_i being {kept:.6g} times the label plus {spread:.6g}/{self.n_classes} for each class"
-        return text
+        return text if self.bounds == "none" else f"{text}, subject to {self.bounds}"
 
     def _penalty_text(self, weighted: bool) -> str:
         if self.groups != "none":

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
+from polytome.models.bounds import Bounds, check_bounds
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.decision import DecisionRule, decision_of
@@ -89,6 +90,11 @@ class LogisticRegression(CertifiedClassifier):
         penalty_weights: what the penalty of each column's coefficients is multiplied by: None (1),
             one number per column, or numbers by the names of columns (1 for those not named). 0
             leaves a column without a penalty.
+        bounds: what coefficients are within: None, a pair (low, high) for all columns, such as
+            `(0, None)`, a pair of arrays with a number for each column, an array of one pair for
+            each column, (n_features, 2), or a dict of pairs by the names or places of columns.
+            None or an infinite number is no bound; equal ones fix a coefficient. They are of
+            `coef_`, of all classes, and never of intercepts.
         solver: "auto", which suits every data set; or "newton", "lbfgs", "dual",
             "gradient-descent", "sgd", or a solver of `polytome.solvers`. Scikit-learn's other names
             mean "auto".
@@ -109,8 +115,10 @@ class LogisticRegression(CertifiedClassifier):
         classes_: the labels, sorted, shape (K,).
         coef_: (1, d) for two classes, (K, d) for more; float64, or float32 where X is float32 and
             the certificate holds for coefficients so short.
-        proved_zero_: where `l1_ratio` is above 0, which coefficients are 0, and are proved to be so
-            at every optimum, boolean, of the shape of `coef_`.
+        proved_zero_: where `l1_ratio` is above 0 or there are bounds, which coefficients are 0, and
+            are proved to be so at every optimum, boolean, of the shape of `coef_`.
+        at_bound_: where there are bounds, which coefficients are equal to one of theirs, boolean,
+            of the shape of `coef_`.
         intercept_: (1,) or (K,).
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
@@ -164,6 +172,7 @@ class LogisticRegression(CertifiedClassifier):
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
+        bounds: Bounds = None,
         label_smoothing: float = 0.0,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
@@ -185,6 +194,7 @@ class LogisticRegression(CertifiedClassifier):
         self.class_weight = class_weight
         self.scale = scale
         self.penalty_weights = penalty_weights
+        self.bounds = bounds
         self.label_smoothing = label_smoothing
         self.solver = solver
         self.tol = tol
@@ -240,8 +250,8 @@ class LogisticRegression(CertifiedClassifier):
         known = None if offset is None else checked_offset(offset, len(weight), len(labels.classes))
         with numbered_weights(self, encoder_in(given)):
             plan = planned(self, X, self._problem(X, labels, weight, known))
-        data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
-        keep_fit(self, plan, self._minimum(plan, data))
+            data = {"X": X, "y": y, "metadata": _metadata(sample_weight, offset)}
+            keep_fit(self, plan, self._minimum(plan, data))
         self.needs_offset_ = offset is not None
         self.__dict__.pop("offset_columns_", None)
         self.__dict__.pop("_decision", None)
@@ -337,7 +347,7 @@ class LogisticRegression(CertifiedClassifier):
         else:
             solution = minimize(objective, solver, start, see=keep, callback=report, **limits)
         if self.max_iter == 0 and start is None and solution.stop is Stop.MAX_ITER:
-            solution = moved(objective, solution, np.zeros(objective.shape))
+            solution = moved(objective, solution, objective.canonical(np.zeros(objective.shape)))
         self._left = _left(objective, solution, last[-1]) if self.warm_start and last else None
         return solution
 
@@ -488,6 +498,7 @@ class LogisticRegression(CertifiedClassifier):
         check_settings(self)
         check_peer_settings(self)
         check_groups(self.groups, l1_ratio_of(self), is_penalised(self))
+        check_bounds(self.bounds, self.groups is not None)
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
         """The labels of the classes that count, and the outputs of these; without intercepts all

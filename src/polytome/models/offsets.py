@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
+from polytome.models.bounds import bounds_of, bounds_text
 from polytome.models.cells import vector
 from polytome.models.fitted import feature_names_in
 from polytome.models.groups import groups_of, groups_text
@@ -154,6 +155,9 @@ def offset_columns(model: Any, names: Sequence[str] | None, places: Sequence[int
     numbers = groups_of(model, coef.shape[1], model.source_.encoder)
     if numbers is not None and not (isinstance(model.groups, str) and len(np.unique(numbers)) == len(numbers)):
         twin.groups = wide(numbers, len(numbers) + np.arange(n_outputs)).tolist()
+    if (bounds := bounds_of(model, coef.shape[1], model.source_.encoder)) is not None:
+        low, high = (wide(end, infinite) for end, infinite in zip(bounds, (-np.inf, np.inf), strict=True))
+        twin.bounds, twin.at_bound_ = np.stack([low, high], axis=1), wide(model.at_bound_, False)
     if (found := vars(model).get("separation_")) is not None:
         moved = tuple(replace(each, column=int(others[each.column])) for each in found.infinite)
         twin.separation_ = replace(found, infinite=moved)
@@ -162,6 +166,8 @@ def offset_columns(model: Any, names: Sequence[str] | None, places: Sequence[int
     twin.objective_ = replace(model.objective_, n_features=width)
     if model.objective_.groups != "none":
         twin.objective_ = replace(twin.objective_, groups=groups_text(groups_of(twin, width)))
+    if model.objective_.bounds != "none":
+        twin.objective_ = replace(twin.objective_, bounds=bounds_text(bounds_of(twin, width)))
     if model.objective_.penalty_weights != "none":
         twin.objective_ = replace(twin.objective_, penalty_weights=weights_text(penalty_weights_of(twin, width)))
     return twin

@@ -106,6 +106,11 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
             f"l1_ratio={ratio:g}: partial_fit learns under squares alone, since steps by batches set no coefficient to "
             "zero for good; leave l1_ratio (and penalty='l1') out, or use fit"
         )
+    if vars(estimator).get("bounds") is not None:
+        raise ArgumentError(
+            "bounds: partial_fit learns coefficients without any, as its steps are those of a quadratic model; leave "
+            "them out, or use fit"
+        )
     if estimator.label_smoothing:
         raise ArgumentError(
             f"label_smoothing={estimator.label_smoothing:g}: partial_fit learns labels as they are; leave it out, or "

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
+from polytome.models.bounds import bounds_of, check_bounds
 from polytome.models.fitted import feature_names_in
 from polytome.models.groups import groups_of
 from polytome.models.settings import real_number
@@ -117,13 +118,16 @@ def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None 
 @contextmanager
 def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
     """For a fit to what an encoder made of a table: weights by the names of its columns are one
-    number per feature, and so are groups that are its columns."""
-    given, groups = (vars(estimator).get(name) for name in ("penalty_weights", "groups"))
+    number per feature, and so are groups that are its columns, and bounds by name or place."""
+    given, groups, bounds = (vars(estimator).get(name) for name in ("penalty_weights", "groups", "bounds"))
     has_names, has_columns = isinstance(given, Mapping), isinstance(groups, str) and groups == "columns"
-    if encoder is None or not (has_names or has_columns):
+    if encoder is None or not (has_names or has_columns or isinstance(bounds, Mapping)):
         yield
         return
     check_penalty_weights(given)
+    if isinstance(bounds, Mapping):
+        check_bounds(bounds)
+        estimator.bounds = bounds_of(estimator, len(encoder.feature_names), encoder)
     if has_names:
         estimator.penalty_weights = penalty_weights_of(estimator, len(encoder.feature_names), encoder)
     if has_columns:
@@ -132,6 +136,8 @@ def numbered_weights(estimator: Any, encoder: Encoder | None) -> Iterator[None]:
         yield
     finally:
         estimator.penalty_weights = given
+        if isinstance(bounds, Mapping):
+            estimator.bounds = bounds
         if has_columns:
             estimator.groups = groups
 

@@ -21,7 +21,7 @@ from polytome.errors import ArgumentError
 from polytome.losses import Loss
 from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
-from polytome.native.descent import Groups, descend, descend_in_groups
+from polytome.native.descent import Box, Groups, descend, descend_in_groups
 from polytome.native.entries import PRODUCT_IN_OPERATIONS, products_pay
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
@@ -34,6 +34,7 @@ if _passes is not None:
         os.register_at_fork(after_in_child=_passes.forget_other_threads)
 
 __all__ = [
+    "Box",
     "DualSteps",
     "EachBlock",
     "Groups",
@@ -204,10 +205,18 @@ def hessian_operations(rows: StoredRows, n_columns: int, n_sums: int) -> float |
     return 2.0 * PRODUCT_IN_OPERATIONS * n_sums * rows.entry_products
 
 
-def gram_descent(H: Array, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float) -> int:
+def gram_descent(
+    H: Array,
+    corner: Array,
+    gradient: Array,
+    coefficients: Array,
+    sweeps: int,
+    tolerance: float,
+    box: Box | None = None,
+) -> int:
     """Sweeps of coordinate descent on a quadratic model with absolute values, in place; see
     `polytome.native.descent`."""
-    return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance)
+    return descend(instruction_set() is not None, H, corner, gradient, coefficients, sweeps, tolerance, box)
 
 
 def group_descent(

@@ -7,6 +7,9 @@ def end_passes() -> None: ...
 def gram_descent(
     H: NDArray[Any],
     l1: NDArray[Any],
+    lower: NDArray[Any],
+    upper: NDArray[Any],
+    scale: NDArray[Any],
     gradient: NDArray[Any],
     coefficients: NDArray[Any],
     sweeps: int,

@@ -17,14 +17,46 @@ Array = NDArray[Any]
 _FLAT = 1e-13  # of the largest eigenvalue of a group: rounding
 _MAX_ROOT_STEPS = 100
 
-__all__ = ["Groups", "descend", "descend_in_groups"]
+__all__ = ["Box", "Groups", "descend", "descend_in_groups"]
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """What coordinates are within, float64, one number for each.
+
+    Attributes:
+        lower: no coordinate is below it; `-inf` for no bound.
+        upper: nor above it; `inf` for no bound.
+        scale: what a slope's tolerance is a part of: a corner, or of a coordinate without one any
+            other slope.
+
+    Example:
+        >>> Box.of_corners(np.ones(2)).upper
+        array([inf, inf])
+    """
+
+    lower: Array
+    upper: Array
+    scale: Array
+
+    @classmethod
+    def of_corners(cls, corner: Array) -> Box:
+        """No bounds, and slopes as parts of corners."""
+        return cls(np.full(len(corner), -np.inf), np.full(len(corner), np.inf), corner)
 
 
 def descend(
-    compiled: bool, H: Array, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float
+    compiled: bool,
+    H: Array,
+    corner: Array,
+    gradient: Array,
+    coefficients: Array,
+    sweeps: int,
+    tolerance: float,
+    box: Box | None = None,
 ) -> int:
-    """Minimise `g' d + d' H d / 2 + sum_a corner_a |w_a + d_a|`, one coordinate after the other,
-    and change the coefficients w to `w + d`, the gradient g to `g + H d`.
+    """Minimise `g' d + d' H d / 2 + sum_a corner_a |w_a + d_a|` within a box, one coordinate after
+    the other, and change the coefficients w to `w + d`, the gradient g to `g + H d`.
 
     Compiled code makes the same roundings, so the bits are the same.
 
@@ -36,7 +68,8 @@ def descend(
         coefficients: changed in place, float64.
         sweeps: how many, at most, from one on.
         tolerance: they end when no step of the last one changed its own slope by more than that
-            part of its corner.
+            part of its corner, or of its scale in the box.
+        box: what `w + d` is within; anything, if None.
 
     Returns:
         How many sweeps were made.
@@ -49,23 +82,27 @@ def descend(
         >>> descend(False, np.eye(2), np.ones(2), g, w, 5, 1e-9), w, g
         (2, array([2., 0.]), array([-1. ,  0.5]))
     """
+    box = Box.of_corners(corner) if box is None else box
     if compiled and _passes is not None:
-        return int(_passes.gram_descent(H, corner, gradient, coefficients, sweeps, tolerance))
-    diagonal = np.diagonal(H).tolist()
+        limits = box.lower, box.upper, box.scale
+        return int(_passes.gram_descent(H, corner, *limits, gradient, coefficients, sweeps, tolerance))
+    parts = [each.tolist() for each in (np.diagonal(H), corner, box.lower, box.upper, box.scale)]
+    coordinates = list(zip(*parts, strict=True))
     for sweep in range(1, sweeps + 1):
         is_least = True
-        for a, (curvature, l1) in enumerate(zip(diagonal, corner.tolist(), strict=True)):
+        for a, (curvature, l1, lower, upper, scale) in enumerate(coordinates):
             if not curvature > 0:
                 continue
             before = float(coefficients[a])
             best, threshold = before - float(gradient[a]) / curvature, l1 / curvature
-            now = best - threshold if best > threshold else best + threshold if best < -threshold else 0.0
+            alone = best - threshold if best > threshold else best + threshold if best < -threshold else 0.0
+            now = min(max(alone, lower), upper)
             step = now - before
             if step == 0:
                 continue
             coefficients[a] = now
             gradient += step * H[a]
-            is_least &= curvature * abs(step) <= tolerance * l1
+            is_least &= curvature * abs(step) <= tolerance * scale
         if is_least:
             return sweep
     return sweeps

@@ -378,13 +378,15 @@ void dense_traces(const DenseRows& rows, const std::string& set, const std::stri
 }
 
 // Of a matrix, not of rows.
-int descend(const Matrix& H, const Numbers& l1, const Sums& gradient, const Sums& coefficients, int sweeps,
-            double tolerance) {
+int descend(const Matrix& H, const Numbers& l1, const Numbers& lower, const Numbers& upper, const Numbers& scale,
+            const Sums& gradient, const Sums& coefficients, int sweeps, double tolerance) {
     const std::size_t size = H.shape(0);
-    require(H.shape(1) == size && l1.shape(0) == size && gradient.shape(0) == size && coefficients.shape(0) == size,
-            "H, l1, gradient, coefficients: need one side, and as many entries");
+    require(H.shape(1) == size && l1.shape(0) == size && lower.shape(0) == size && upper.shape(0) == size &&
+                scale.shape(0) == size && gradient.shape(0) == size && coefficients.shape(0) == size,
+            "H, l1, lower, upper, scale, gradient, coefficients: need one side, and as many entries");
     const InterpreterReleased released;
-    return gram_descent(H.data(), size, l1.data(), gradient.data(), coefficients.data(), sweeps, tolerance);
+    return gram_descent(H.data(), size, l1.data(), lower.data(), upper.data(), scale.data(), gradient.data(),
+                        coefficients.data(), sweeps, tolerance);
 }
 
 int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corner, const Numbers& bases,
@@ -417,8 +419,9 @@ NB_MODULE(_passes, module) {
     module.def("instruction_sets", &instruction_sets);
     module.def("end_passes", &end_passes);
     module.def("forget_other_threads", &forget_other_threads);
-    module.def("gram_descent", &descend, "H"_a.noconvert(), "l1"_a.noconvert(), "gradient"_a.noconvert(),
-               "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
+    module.def("gram_descent", &descend, "H"_a.noconvert(), "l1"_a.noconvert(), "lower"_a.noconvert(),
+               "upper"_a.noconvert(), "scale"_a.noconvert(), "gradient"_a.noconvert(), "coefficients"_a.noconvert(),
+               "sweeps"_a, "tolerance"_a);
     module.def("group_descent", &descend_in_groups, "H"_a.noconvert(), "starts"_a.noconvert(), "corner"_a.noconvert(),
                "bases"_a.noconvert(), "curvatures"_a.noconvert(), "gradient"_a.noconvert(),
                "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);

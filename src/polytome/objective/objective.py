@@ -20,7 +20,7 @@ from scipy.linalg import block_diag
 from polytome.losses import Loss, labels_of, offset_of
 from polytome.numerics.totals import class_totals
 from polytome.passes import Columns, Derivatives, HessianOfScores, HessianProduct, RowSquares, Scores, ValueAndGradient
-from polytome.penalties import Penalty, by_column
+from polytome.penalties import Bounded, Penalty, by_column
 from polytome.rows import Rows
 from polytome.threads import kept
 
@@ -181,10 +181,9 @@ class Objective:
         predictions: a softmax does not see what is added to all classes alike."""
         if not self.penalty.has_rest:
             return self.loss.canonical(W)
-        if self.loss.separable:
-            return W
-        centred: Array = W - np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
-        return centred
+        if not self.loss.separable:
+            W = W - np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+        return np.vstack([self.penalty.nearest(W[:-1]), W[-1:]]) if isinstance(self.penalty, Bounded) else W
 
     def at(self, precision: Any) -> Objective:
         """The same objective with its products in another floating type; itself where that is its

@@ -16,7 +16,8 @@ class Penalty(Protocol):
     """A convex function of the feature coefficients `W`, shape (n_features, n_outputs); never of
     the intercept.
 
-    It is the sum of two parts, and least, with the value 0, where all coefficients are 0:
+    It is the sum of two parts, and least, with the value 0, where all coefficients are 0, unless
+    they have bounds that exclude that:
 
         penalty(W) = sum_jk quadratic_jk W_jk^2 / 2 + rest(W)
 
@@ -62,7 +63,8 @@ class Penalty(Protocol):
 
     @property
     def quadratic(self) -> float | Array:
-        """The curvature of the quadratic part, one number per coefficient: `modulus * weights`."""
+        """The curvature of the quadratic part, one number per coefficient: `modulus * weights`,
+        where the modulus is not 0."""
         ...
 
     @property

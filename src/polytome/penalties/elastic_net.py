@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
-from polytome.penalties.contract import Penalty
-from polytome.penalties.group_lasso import GroupLasso
 
 Array = NDArray[Any]
 
-__all__ = ["ElasticNet", "strength_and_ratio"]
+__all__ = ["ElasticNet"]
 
 _UNIT = 2.0**-53
 _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
@@ -207,18 +205,6 @@ class ElasticNet:
             found = np.clip(0.0, ordered[:, (n - 1) // 2, None], ordered[:, n // 2, None])
         centre: Array = np.where(np.asarray(self.weights) > 0, found, mean)
         return centre
-
-
-def strength_and_ratio(penalty: Penalty) -> tuple[float, float]:
-    """The strength of a penalty, 0 of none, and the share of absolute values, or of norms, in it.
-
-    Example:
-        >>> strength_and_ratio(ElasticNet(0.5, 0.25))
-        (0.5, 0.25)
-    """
-    if isinstance(penalty, ElasticNet | GroupLasso):
-        return penalty.strength, penalty.l1_ratio
-    return penalty.modulus, 0.0
 
 
 def _part(W: Array, G: Array, corner: Array, quadratic: Array) -> Array:

@@ -65,6 +65,9 @@ def objective_facts(model: Fitted) -> Facts:
     )
     smoothing = formula.label_smoothing
     others = [("Offset", of_rows)] if formula.has_offset else []
+    if formula.bounds != "none":
+        at_bound = int(vars(model)["at_bound_"].sum())
+        others.append(("Bounds", f"{formula.bounds}; {at_bound:,} of {model.coef_.size:,} coefficients at one"))
     others += [("Label smoothing", f"{number(smoothing)} of each label, spread over all classes")] if smoothing else []
     return [
         ("Loss", f"{formula.loss}, in nats"),

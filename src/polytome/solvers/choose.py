@@ -14,7 +14,7 @@ from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS
 from polytome.errors import ArgumentError
 from polytome.losses import IndependentSigmoids, Logistic, Softmax
 from polytome.objective import Objective
-from polytome.penalties import GroupLasso
+from polytome.penalties import Bounded, GroupLasso
 from polytome.rows import Rows, Storage, in_memory
 from polytome.solvers.distinct_rows import DistinctRows
 from polytome.solvers.driver import Solution
@@ -103,6 +103,8 @@ def choose_solver(objective: Objective) -> Choice:
         largest += len(objective.unpenalised) * objective.loss.n_outputs
         solver = ProximalNewton(max(ProximalNewton.largest, largest))
         return Choice(solver, f"a penalty with norms of groups, {d:,} columns, {n:,} rows")
+    if isinstance(objective.penalty, Bounded):
+        return Choice(ProximalNewton(), f"coefficients within bounds, {d:,} columns, {n:,} rows")
     if objective.penalty.has_rest:
         return Choice(ProximalNewton(), f"a penalty with absolute values, {d:,} columns, {n:,} rows")
     resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant

@@ -217,7 +217,7 @@ def _check_minimises(solver: Solver, penalty: Penalty) -> None:
     if not solver.minimises(penalty):
         raise ArgumentError(
             f"{type(solver).__name__} does not minimise the penalty {penalty.text}: use ProximalNewton (solver='auto') "
-            "for an ElasticNet or GroupLasso, the others for L2, WeightedL2 and NoPenalty"
+            "for an ElasticNet, GroupLasso or bounds, the others for L2, WeightedL2 and NoPenalty"
         )
 
 

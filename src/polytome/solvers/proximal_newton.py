@@ -17,7 +17,7 @@ from polytome.certificates.rounding import UNIT
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores
-from polytome.penalties import ElasticNet, GroupLasso, Penalty
+from polytome.penalties import Bounded, ElasticNet, GroupLasso, Penalty
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -36,6 +36,7 @@ _ROUNDS, _SWEEPS = 60, 30  # of the model: sweeps, and then a step of all coeffi
 _GROUP_SWEEPS = 5  # over groups, before such a step: a sweep over groups takes many times as long
 _MAX_HALVINGS = 30
 _MODEL_ACCURACY = 3e-3  # times the gap's part of the objective: of a corner, what a slope may exceed it by
+_SLOPE_LEFT = 1e-3  # of the steepest descent: what is left of it where there is no corner
 _FLAT = 1e-13  # of the largest eigenvalue, or of the diagonal: rounding
 
 
@@ -69,8 +70,8 @@ class ProximalNewton(Solver):
 
     def minimises(self, penalty: Penalty) -> bool:
         """Whether the penalty is made of absolute values, or of norms of groups, and squares if it
-        has any."""
-        return isinstance(penalty, ElasticNet | GroupLasso)
+        has any; or has bounds."""
+        return isinstance(penalty, ElasticNet | GroupLasso | Bounded)
 
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian and every step tried."""
@@ -114,12 +115,18 @@ class Descent:
     ) -> None:
         self.objective, self.largest, self.passes, self.kept_ratio = objective, largest, 1.0, kept_ratio
         penalty = objective.penalty
-        assert isinstance(penalty, ElasticNet | GroupLasso)
+        assert isinstance(penalty, ElasticNet | GroupLasso | Bounded)
         shape = objective.shape[0] - 1, objective.shape[1]
         self.penalty, self.corner = penalty, np.zeros(objective.shape)
         self.groups = penalty.groups if isinstance(penalty, GroupLasso) else None
         self.corner[:-1] = np.broadcast_to(penalty.corner, shape)
-        self.is_free = self.corner == 0
+        self.is_free, self.limits = self.corner == 0, None
+        if isinstance(penalty, Bounded):
+            self.is_free[:-1] = penalty.weights == 0
+            self.limits = tuple(np.full(objective.shape, infinite) for infinite in (-np.inf, np.inf))
+            for own, limit in zip(self.limits, (penalty.lower, penalty.upper), strict=True):
+                own[:-1] = limit
+            start = np.clip(start, *self.limits)
         self.is_free[-1] = objective.fit_intercept
         self.W = start
         self.value, self.gradient = objective.value_and_gradient(start)
@@ -166,6 +173,8 @@ class Descent:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
         not more than the largest Hessian has, those that would move fastest first."""
         chosen: Array = (self.W != 0) | self.is_free
+        if self.limits is not None:
+            chosen &= (self.limits[0] < self.W) & (self.limits[1] > self.W)
         if not self.objective.fit_intercept:
             chosen[-1] = False
         if self.W.size <= min(_ALWAYS_WHOLE, self.largest):
@@ -178,7 +187,7 @@ class Descent:
             return chosen
         moving = (excess > 0) & ~chosen[:-1]
         urgency = np.zeros(self.W.shape)
-        urgency[:-1] = excess / np.maximum(self.corner[:-1], np.finfo(float).tiny)
+        urgency[:-1] = excess / np.where(self.corner[:-1] > 0, self.corner[:-1], 1.0)
         chosen[:-1] |= _first(moving, urgency[:-1], max(int(chosen.sum()), _LEAST_ADDED * self.objective.shape[1]))
         # Where there are too many, those that are nearly optimal wait their turn.
         room = max(self.largest - int(self.is_free.sum()), 1)
@@ -204,7 +213,7 @@ class Descent:
         """Goes to where the model is least, or as far on the way as the objective allows."""
         assert self.model is not None
         accuracy = max(_MODEL_ACCURACY * min(self.gap / max(self.value, UNIT), 1.0), _FLAT)
-        target = self.model.least(self.W, self.gradient, self.corner, accuracy)
+        target = self.model.least(self.W, self.gradient, self.corner, accuracy, self.limits)
         direction = target - self.W
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
         corners = self._corners(self.W)
@@ -301,13 +310,16 @@ class Model:
         blocks = tuple(block.with_added(change[block.penalised]) for block in self.blocks)
         return replace(self, quadratic=quadratic, blocks=blocks)
 
-    def least(self, W: Array, gradient: Array, corner: Array, accuracy: float) -> Array:
-        """The coefficients at which the model with its gradient and Hessian is least; see
-        `_least_with_corners`."""
+    def least(
+        self, W: Array, gradient: Array, corner: Array, accuracy: float, limits: tuple[Array, ...] | None = None
+    ) -> Array:
+        """The coefficients at which the model with its gradient and Hessian is least, within
+        limits if there are any; see `_least_with_corners`."""
         target = W.T.ravel().copy()
         flat_gradient, flat_corner = gradient.T.ravel(), corner.T.ravel()
+        flat_limits = None if limits is None else tuple(limit.T.ravel() for limit in limits)
         for block in self.blocks:
-            block.go_to_least(target, flat_gradient, flat_corner, accuracy)
+            block.go_to_least(target, flat_gradient, flat_corner, accuracy, flat_limits)
         return target.reshape(W.T.shape).T.copy()
 
 
@@ -370,47 +382,66 @@ class _BlockModel:
         groups = None if self.groups is None else native.Groups.of(S, self.groups.starts)
         return replace(self, S=S, groups=groups)
 
-    def go_to_least(self, target: Array, gradient: Array, corner: Array, accuracy: float) -> None:
+    def go_to_least(
+        self, target: Array, gradient: Array, corner: Array, accuracy: float, limits: tuple[Array, ...] | None
+    ) -> None:
         """Changes the coefficients of this block in place."""
         free = gradient[self.free]
         reduced = gradient[self.penalised] - self.mixed.T @ (self.inverse @ free)
         before = target[self.penalised]
         if self.groups is None:
-            w = _least_with_corners(self.S, reduced, before, corner[self.penalised], accuracy)
+            own = corner[self.penalised]
+            box = native.Box.of_corners(own) if limits is None else self._box(reduced, before, own, limits, accuracy)
+            w = _least_with_corners(self.S, reduced, before, own, accuracy, box)
         else:
             corners = corner[self.penalised][self.groups.starts[:-1]]
             w = _least_with_norms(self.S, reduced, before, self.groups, corners, accuracy)
         target[self.penalised] = w
         target[self.free] -= self.inverse @ (free + self.mixed @ (w - before))
 
+    def _box(
+        self, gradient: Array, start: Array, corner: Array, limits: tuple[Array, ...], accuracy: float
+    ) -> native.Box:
+        """The limits; slopes of coefficients without a corner fall to a part of the steepest
+        descent."""
+        lower, upper = (limit[self.penalised] for limit in limits)
+        box = native.Box(lower, upper, np.ones(len(corner)))
+        steepest = max(float(_excess(gradient, start, corner, box).max(initial=0.0)), np.finfo(float).tiny)
+        return replace(box, scale=np.where(corner > 0, corner, steepest * max(_SLOPE_LEFT / accuracy, 1.0)))
 
-def _least_with_corners(H: Array, gradient: Array, start: Array, corner: Array, accuracy: float) -> Array:
-    """Where `g' (w - start) + (w - start)' H (w - start) / 2 + sum corner |w|` is least: there no
-    slope exceeds its corner by more than this part of it."""
+
+def _least_with_corners(
+    H: Array, gradient: Array, start: Array, corner: Array, accuracy: float, box: native.Box
+) -> Array:
+    """Where `g' (w - start) + (w - start)' H (w - start) / 2 + sum corner |w|` is least within a
+    box: there no slope exceeds what it may be by more than this part of its scale."""
     w, g = start.copy(), gradient.copy()
     if not len(w):
         return w
     for _ in range(_ROUNDS):
-        native.gram_descent(H, corner, g, w, _SWEEPS, accuracy / 4)
-        if _excess(g, w, corner) <= accuracy:
+        native.gram_descent(H, corner, g, w, _SWEEPS, accuracy / 4, box)
+        if _excess(g, w, corner, box).max() <= accuracy:
             break
-        _go_on_support(H, g, w, corner)
-        if _excess(g, w, corner) <= accuracy:
+        _go_on_support(H, g, w, corner, box)
+        if _excess(g, w, corner, box).max() <= accuracy:
             break
     return w
 
 
-def _excess(g: Array, w: Array, corner: Array) -> float:
-    """How far a slope is from what its corner allows, at most, as a part of that."""
-    beyond = np.where(w == 0, np.abs(g) - corner, np.abs(g + corner * np.sign(w)))
-    return float((beyond / corner).max())
+def _excess(g: Array, w: Array, corner: Array, box: native.Box) -> Array:
+    """How far each slope is from what its corner and its bounds allow, as a part of its scale."""
+    at_zero = w == 0
+    kink = corner * np.sign(w)
+    down = np.where(w > box.lower, np.where(at_zero, g - corner, g + kink), -np.inf)
+    up = np.where(w < box.upper, np.where(at_zero, -g - corner, -(g + kink)), -np.inf)
+    return np.asarray(np.maximum(down, up) / box.scale)
 
 
-def _go_on_support(H: Array, g: Array, w: Array, corner: Array) -> None:
-    """A step of the coefficients that are not 0 to where the model is least for their signs; those
-    that would change it become 0, or if that is no descent, the step ends at the first; in
-    place."""
-    support = np.flatnonzero(w)
+def _go_on_support(H: Array, g: Array, w: Array, corner: Array, box: native.Box) -> None:
+    """A step of the coefficients that are neither at a corner nor at a bound to where the model is
+    least for their signs; those that would pass one stay there, or if that is no descent, the step
+    ends at the first; in place."""
+    support = np.flatnonzero(((w != 0) | (corner == 0)) & (w > box.lower) & (w < box.upper))
     if not len(support):
         return
     sign = np.sign(w[support])
@@ -422,17 +453,20 @@ def _go_on_support(H: Array, g: Array, w: Array, corner: Array) -> None:
         return
     slope = g[support] + corner[support] * sign
     step, _ = lapack.dpotrs(factor, -slope, lower=True)
-    # Along the step the model is a parabola up to the first change of a sign.
+    # Along the step the model is a parabola up to the first corner or bound.
+    lower, upper = box.lower[support], box.upper[support]
+    stops = np.where(step > 0, upper, lower)
+    stops = np.where((step * sign < 0) & (corner[support] > 0), np.clip(0.0, lower, upper), stops)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = np.where(step * sign < 0, -w[support] / step, np.inf)
-    for change, zeros in (
-        (np.where(ends <= 1, -w[support], step), ends <= 1),
+        ends = np.where(step != 0, (stops - w[support]) / step, np.inf)
+    for change, stopped in (
+        (np.where(ends <= 1, stops - w[support], step), ends <= 1),
         (step * min(1.0, float(ends.min())), ends <= min(1.0, float(ends.min()))),
     ):
         moved = H[:, support] @ change
         if np.isfinite(change).all() and float(slope @ change) + 0.5 * float(change @ moved[support]) < 0:
-            w[support] += change
-            w[support[zeros]] = 0.0
+            w[support] = np.clip(w[support] + change, lower, upper)
+            w[support[stopped]] = stops[stopped]
             g += moved
             return
 

@@ -41,7 +41,9 @@ class BallCheck:
 
     def __init__(self, model: Any, problem: BallProblem, say: Callable[[str], None]) -> None:
         self.model, self.problem, self.say, self.claim = model, problem, say, model.certificate_
-        self.penalised = math.isfinite(problem.C)
+        # Bounds, too, give every dual point a value.
+        self.penalised = math.isfinite(problem.C) or problem.bounds is not None
+        self.has_rest = problem.l1_ratio > 0 or problem.bounds is not None
         coefficients = np.asarray(model.coef_, dtype=np.float64)
         self.given = coefficients, np.asarray(model.intercept_, dtype=np.float64).reshape(len(coefficients))
         self.point = _exact_point(*self.given)
@@ -153,12 +155,12 @@ class BallCheck:
         """Coefficients to try, one after another; each starts from the best so far."""
         yield "the model's own coefficients", self.point, True
         start = self.point
-        if self.problem.l1_ratio > 0:
+        if self.has_rest:
             starts = [self.point]
             if (better := self._polished) is not None:
                 starts.insert(0, better)
                 yield "coefficients of proximal gradient steps", better, False
-            for start in starts if self.is_small else ():
+            for start in starts if self.is_small and self.problem.bounds is None else ():
                 self._stage("Newton steps in balls")
                 W, b, _ = newton(self.problem, *start, (self.value * arb(2) ** (-self.bits // 2)).mid())
                 yield "coefficients of Newton steps in many digits", (W, b), False
@@ -179,7 +181,7 @@ class BallCheck:
         """The model's coefficients after further Newton steps in floats, until these no longer
         improve."""
         with np.errstate(all="ignore"):
-            polish = polished_with_corners if self.problem.l1_ratio > 0 else polished
+            polish = polished_with_corners if self.has_rest else polished
             W, b = polish(self.problem, *self.given, self.say)
         return _exact_point(W, b) if np.isfinite(W).all() and np.isfinite(b).all() else None
 
@@ -255,6 +257,15 @@ class BallCheck:
             found.append(f"{excess}, and the certificate claims at most {claimed_gap}")
         elif claim.kind == "estimate" and claim.holds and self.excess_lower > max(gap, arb(claim.tol) * self.null):
             found.append(f"{excess}, more than the tolerance; the certificate estimated {claim.gap:.4g}")
+        for j, (low, high) in enumerate(self.problem.bounds or []):
+            if (past := (self.given[0][:, j] < low) | (self.given[0][:, j] > high)).any():
+                k = int(np.argmax(past))
+                found.append(
+                    f"the coefficient of column {j} (output {k}) is {self.given[0][k, j]:g}, and its bounds are from "
+                    f"{low:g} to {high:g}"
+                )
+        if claim.has_bounds != (self.problem.bounds is not None):
+            found.append("the certificate and the settings differ in whether coefficients have bounds")
         if (self.given[0].T[self.claimed_zeros] != 0).any():
             column, output = np.argwhere(self.claimed_zeros & (self.given[0].T != 0))[0].tolist()
             found.append(

@@ -43,6 +43,9 @@ takes the place of its absolute values, and `e_g`, the norm of `G_jk / d_j` less
 sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and
 by size the largest `e_g / (w_g sqrt(p))` counts.
 
+With bounds each coefficient gains at most what it can within them (`ball_box`), and a column
+without a penalty drops out only if it has none.
+
 *The q.* Any coefficients, the witness, give predictions p_i. They miss the condition by
 `r = sum_i s_i (p_i - y_i) / S`. With u the mean of the labels and t from 0 to 1 take
 
@@ -71,6 +74,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp, softmax
 
+from polytome.verification.ball_box import gains_in_box, zeros_in_box
 from polytome.verification.ball_tilt import Tilt
 from polytome.verification.exact_data import Ball, Block, ExactData
 
@@ -129,7 +133,8 @@ class BallProblem(ExactData):
         dual = self.dual_point(W, b)
         if dual is None:
             return arb("-inf")
-        return self.value_of(dual, self.value(W, b).upper() if reached is None and self.l1_ratio > 0 else reached)
+        is_asked = reached is None and (self.l1_ratio > 0 or self.bounds is not None)
+        return self.value_of(dual, self.value(W, b).upper() if is_asked else reached)
 
     def dual_point(self, W: Ball, b: list[Ball]) -> DualPoint | None:
         """The mean entropy of those predictions, and their gradient; None where no such change is
@@ -167,6 +172,8 @@ class BallProblem(ExactData):
     def value_of(self, dual: DualPoint, reached: Ball) -> Ball:
         """D at a dual point; see `bound`."""
         (entropy, G), free = dual, set(self.free)
+        if self.bounds is not None:
+            return entropy - gains_in_box(self, G, reached)
         if self.l1_ratio > 0:
             return entropy - self._gains(G, free, reached)
         squares = arb(0)
@@ -191,6 +198,8 @@ class BallProblem(ExactData):
         found = np.zeros((self.X.shape[1], self.n_outputs), dtype=bool)
         radius = (2 * excess.upper() * arb(1) / (2 if self.softmax else 4)).sqrt() if excess.upper() > 0 else arb(0)
         corner, spreads, free = self.strength * arb(float(self.l1_ratio)), self.spreads(), set(self.free)
+        if self.bounds is not None:
+            return zeros_in_box(self, dual[1], [radius * spread for spread in spreads])
         away = [radius * spread / d for spread, d in zip(spreads, self.divisors, strict=True)]
         slopes = [[g / d for g in row] for row, d in zip(dual[1], self.divisors, strict=True)]
         if self.groups is None:
@@ -291,6 +300,7 @@ class BallProblem(ExactData):
         intercepts found in floats reach, and a lower bound, in one ball."""
         W, b = arb_mat(1, self.n_outputs), self._null_intercepts(offset)
         of_penalty: dict[str, Any] = {"scale": None, "penalty_weights": None, "groups": None, "C": 1.0, "l1_ratio": 0.0}
+        of_penalty["bounds"] = None
         alone = replace(self, X=np.zeros((self.X.shape[0], 1)), **of_penalty)
         reached = alone.value(W, b)
         found = reached.union(alone.bound(W, b)) if self.fit_intercept else reached

@@ -110,6 +110,8 @@ class ExactData:
         offset: (n, m) what is added to the scores of each row; None for nothing.
         groups: for each column the number of its group, whose norm takes the place of absolute
             values, (d,); None where there are none.
+        bounds: for each column what its coefficients are within, the lower and the upper one, (d,);
+            None where there are none.
         progress: called with the number of rows done and of all rows, where there are many.
     """
 
@@ -127,6 +129,7 @@ class ExactData:
     l1_ratio: float = 0.0
     offset: Array | None = None
     groups: list[int] | None = None
+    bounds: list[tuple[float, float]] | None = None
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -208,10 +211,13 @@ class ExactData:
 
     @property
     def free(self) -> list[int]:
-        """The columns that the penalty leaves alone, where there is one."""
-        if np.isinf(self.C) or self.penalty_weights is None:
+        """The columns that the penalty and the bounds leave alone, where there is one or the
+        other."""
+        if self.bounds is None and np.isinf(self.C):
             return []
-        return [j for j, weight in enumerate(self.penalty_weights) if weight == 0]
+        bounds = self.bounds or [(-np.inf, np.inf)] * len(self.divisors)
+        weights = [0.0] * len(bounds) if np.isinf(self.C) else self.penalty_weights or [1.0] * len(bounds)
+        return [j for j, ends in enumerate(bounds) if weights[j] == 0 and np.isinf(ends).all()]
 
     @property
     def strength(self) -> Ball:

@@ -67,6 +67,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = 
         settings |= {"C": np.inf, "penalty_weights": None}
     if np.isinf(settings["C"]):
         settings["l1_ratio"] = 0.0
+    settings["bounds"] = _bounds(model, X.shape[1])
     settings["offset"] = _offset(model, offset, n_rows)
     if settings["l1_ratio"] > 0:
         settings["groups"] = _groups(model, X.shape[1])
@@ -115,6 +116,8 @@ def without_offset_columns(model: Any, X: Any, offset: Any) -> tuple[Any, Any, A
     if vars(model).get("groups") is not None:
         groups = _groups(model, X.shape[1]) or []
         twin.groups = [groups[place] for place in rest]
+    if (bounds := _bounds(model, X.shape[1])) is not None:
+        twin.bounds = [bounds[place] for place in rest]
     for setting in ("scale", "penalty_weights"):
         given = getattr(model, setting)
         if setting == "penalty_weights" and isinstance(given, Mapping):
@@ -197,6 +200,35 @@ def _groups(model: Any, n_features: int) -> list[int] | None:
         return list(range(n_features))
     numbers = {label: number for number, label in enumerate(sorted({str(label) for label in given}))}
     return [numbers[str(label)] for label in given]
+
+
+def _bounds(model: Any, n_features: int) -> list[tuple[float, float]] | None:
+    """The lower and the upper bound of each column's coefficients, or None."""
+    given = vars(model).get("bounds")
+    if given is None:
+        return None
+
+    def ends(pair: Any) -> tuple[float, float]:
+        low, high = pair
+        return -np.inf if low is None else float(low), np.inf if high is None else float(high)
+
+    found = [(-np.inf, np.inf)] * n_features
+    if isinstance(given, Mapping):
+        encoder, names = source_of(model).encoder, list(vars(model).get("feature_names_in_", ()))
+        owners: list[tuple[Any, int]]
+        if encoder is not None:
+            owners = [(column.name, place) for place, column in enumerate(encoder.columns) for _ in range(column.width)]
+        else:
+            owners = [(names[j] if names else None, j) for j in range(n_features)]
+        for j, own in enumerate(owners):
+            for key, pair in given.items():
+                found[j] = ends(pair) if key in own else found[j]
+    elif isinstance(given, tuple) and len(given) == 2:
+        low, high = (np.broadcast_to(np.asarray(end, dtype=object), (n_features,)).tolist() for end in given)
+        found = [ends(pair) for pair in zip(low, high, strict=True)]
+    else:
+        found = [ends(pair) for pair in given]
+    return None if np.isinf(found).all() else found
 
 
 def _codes(y: Any, classes: Array, weight: Array) -> Array:

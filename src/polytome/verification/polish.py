@@ -88,6 +88,7 @@ def polished_with_corners(
     inverse problems, SIAM Journal on Imaging Sciences 2, 2009.
     """
     floats = _Floats(problem)
+    lower, upper = floats.bounds
     sizes = np.array([float(size) for size in problem.sizes]) * float(problem.strength) * problem.l1_ratio
     corner = np.append(sizes / floats.size, 0.0)[:, None]
     groups = None if problem.groups is None else np.append(problem.groups, max(problem.groups) + 1)
@@ -114,7 +115,8 @@ def polished_with_corners(
             W = ahead.W - length * ahead.gradient
             size_of = norms(W)
             left = np.maximum(size_of - length * corner, 0.0)
-            new = floats.at(W * np.divide(left, size_of, out=np.zeros_like(left), where=size_of > 0))
+            W = W * np.divide(left, size_of, out=np.zeros_like(left), where=size_of > 0)
+            new = floats.at(np.clip(W, lower, upper))
             apart = new.W - ahead.W
             size = float((apart * apart).sum())
             if new.value <= ahead.value + float((ahead.gradient * apart).sum()) + size / (2 * length) + 1e-16:
@@ -167,7 +169,17 @@ class _Floats:
     def given(self, W: Array) -> tuple[Array, Array]:
         """The inverse of `scaled`."""
         coefficients = (W[:-1] / self.size[:, None]).T
+        if self.problem.bounds is not None:  # a quotient may round past them
+            coefficients = np.clip(coefficients, *np.array(self.problem.bounds).T)
         return coefficients, W[-1] - coefficients @ self.mean
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """What the coefficients of columns as they are scaled here are within, (d + 1, 1) both."""
+        if self.problem.bounds is None:
+            return np.array([[-np.inf]]), np.array([[np.inf]])
+        low, high = np.array(self.problem.bounds).T
+        return np.append(low * self.size, -np.inf)[:, None], np.append(high * self.size, np.inf)[:, None]
 
     def at(self, W: Array) -> _Iterate:
         """Value, gradient, diagonal of the Hessian and predictions at W."""
