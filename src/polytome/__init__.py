@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from polytome.configuration import show_config
     from polytome.errors import PolytomeError
     from polytome.files.model_file import load
+    from polytome.files.training import train
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.diagnose import Diagnosis, diagnose
     from polytome.models.engines import explain_objective, fit_like
@@ -54,6 +55,7 @@ __all__ = [
     "open_rows",
     "read_table",
     "show_config",
+    "train",
     "verify",
 ]
 
@@ -82,6 +84,7 @@ _HOMES = {
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
     "show_config": "polytome.configuration",
+    "train": "polytome.files.training",
     "verify": "polytome.verification.checker",
 }
 

@@ -6,8 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -142,6 +141,7 @@ def train(
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
+    from polytome.files.training import check_settings, prepared_source
     from polytome.models.penalty_weights import check_named_weights
 
     settings: dict[str, Any] = {
@@ -162,7 +162,7 @@ def train(
         [*sources, target],
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
-    _check_settings(settings, test_fraction)
+    check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
     table |= {"weight": weight}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
@@ -181,7 +181,7 @@ def train(
     source = sources[0]
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**table, **chosen})
-    rows = _prepared(rows, positive, test_fraction, seed)
+    rows = prepared_source(rows, positive, test_fraction, seed)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     show_notes(rows.notes)
     if scale is None:
@@ -271,12 +271,9 @@ def _prepared_stream(
 ) -> StreamedTable:
     """The rows with the labels, the test rows and the copy that the options ask for."""
     from polytome.files.row_cache import bytes_of_cache, cached
-    from polytome.files.streamed import hold_out_streamed, streamed_against_rest
+    from polytome.files.training import prepared_stream
 
-    if positive is not None:
-        table = streamed_against_rest(table, positive)
-    if test_fraction:
-        table = hold_out_streamed(table, test_fraction, seed)
+    table = prepared_stream(table, positive, test_fraction, seed)
     if cache is None:
         return table
     show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
@@ -372,22 +369,6 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
     )
 
 
-def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
-    """Let the estimator refuse settings before any row is read, by a trial fit to four made-up
-    rows."""
-    from polytome.errors import ArgumentError, DataError
-    from polytome.models.logistic import LogisticRegression
-    from polytome.models.penalty_weights import check_penalty_weights
-
-    if test_fraction is not None and not 0 <= test_fraction < 1:
-        raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
-    check_penalty_weights(settings["penalty_weights"])
-    with warnings.catch_warnings(), suppress(DataError):  # these four rows do not matter
-        warnings.simplefilter("ignore")
-        few = {**settings, "max_iter": min(settings["max_iter"], 1), "penalty_weights": None}
-        LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
-
-
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
     """The rows, read or downloaded with progress shown."""
     from polytome.files.sources import open_source
@@ -400,17 +381,6 @@ def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
             progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
             **options,
         )
-
-
-def _prepared(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
-    """The rows with the labels and the test rows that the options ask for."""
-    from polytome.files.sources import hold_out, one_against_rest
-
-    if positive is not None:
-        rows = one_against_rest(rows, positive)
-    if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
-        rows = hold_out(rows, test_fraction, seed)
-    return replace(rows, frame=None)  # as much memory as the file takes
 
 
 def _train(

@@ -32,6 +32,7 @@ from polytome.plain.kinds import (
     refuse,
     text,
 )
+from polytome.plain.names import suggested
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
@@ -168,9 +169,10 @@ class Encoder:
                 f"{len(names)}: {listing(names)}; add a header line (or use --header yes if line 1 is one)"
             )
         if lacking:
+            others = [name for name in frame.names if name not in names]
             raise DataError(
-                f"{frame.source}: lacks the column {listing(lacking)}; found {listing(frame.names)}; "
-                "name the columns as in training"
+                f"{frame.source}: lacks the column {listing(lacking, form=lambda name: suggested(name, others))}; "
+                f"found {listing(frame.names)}; name the columns as in training"
             )
         more = [name for name in (self.target, self.weight) if name is not None and name in frame.names]
         return replace(frame.select([*names, *more]), headed=True)
@@ -237,8 +239,8 @@ class Encoder:
             return None
         if self.weight not in frame.names:
             raise DataError(
-                f"{frame.source}: lacks the column {self.weight!r}, by which the rows were weighted in training; found "
-                f"{listing(frame.names)}; name the columns as in training"
+                f"{frame.source}: lacks the column {suggested(self.weight, frame.names)}, by which the rows were "
+                f"weighted in training; found {listing(frame.names)}; name the columns as in training"
             )
         return read_weights(frame, self.weight, self.marks)
 

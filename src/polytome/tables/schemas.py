@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
+from polytome.plain.names import suggested
 from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, Column, Encoder, is_missing
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
@@ -66,8 +67,8 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
     if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(frame.names):
         return frame.names[int(wanted) - 1]
     raise ArgumentError(
-        f"{option}={wanted!r}: {frame.source} has no such column; choose a name, a position from 1 to "
-        f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
+        f"{option}={suggested(wanted, frame.names)}: {frame.source} has no such column; choose a name, a position from "
+        f"1 to {len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
     )
 
 
@@ -161,7 +162,8 @@ def learn_encoder(
     notes += [] if weight is None else [weight_note(weight)]
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: column_kind(frame, name, forced, marks, notes) for name in names}
+    declared = {*forced, *frame.categories}
+    kinds = {name: column_kind(frame, name, declared, marks, notes) for name in names}
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if weight is not None:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
+from polytome.tables.data_frames import DATA_FRAME, DataFrame, frame_of, is_data_frame
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
@@ -116,7 +117,7 @@ class Table:
 
 
 def read_table(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | DataFrame,
     *,
     target: str | None = None,
     encoder: Encoder | None = None,
@@ -134,7 +135,8 @@ def read_table(
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
     Args:
-        path: the file, or a folder of IDX files; see the list of endings above.
+        path: the file, or a folder of IDX files; see the list of endings above. Or a data frame of
+            pandas, polars or Arrow, whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -189,18 +191,24 @@ def read_table(
     _check_choice("missing", missing, (None, *MISSING_RULES))
     _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
     _check_choice("header", header, ("auto", "yes", "no"))
-    path = Path(path)
-    file = InputFile(path, read_limit)
-    kind = kind_of_file(file)
+    file, kind, place = None, "frame", DATA_FRAME
+    if not is_data_frame(path):
+        if not isinstance(path, str | PathLike):
+            raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
+        file = InputFile(Path(path), read_limit)
+        kind, place = kind_of_file(file), str(path)
     if header != "auto" and kind != "delimited":
-        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
-    if kind in ("delimited", "columnar"):
+        raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
+    if file is None or kind in ("delimited", "columnar"):
         expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
         is_text = kind == "delimited"
-        frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
+        if file is None:
+            frame = frame_of(path)
+        else:
+            frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
         if encoder is not None and (drop or categories or marks or weight or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{path}: target, weight, drop, categories and marks are for training; the model knows its columns"
+                f"{place}: target, weight, drop, categories and marks are for training; the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -210,14 +218,14 @@ def read_table(
     else:
         if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{path}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
+                f"{place}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
         table = _read_arrays(file, kind, target, n_features, labels)
     if n_features is not None and table.X.shape[1] != n_features:
         raise DataError(
-            f"{path}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
+            f"{place}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
         )
     return table
 

@@ -19,7 +19,16 @@ from polytome.threads import kept
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "kind_of_column", "table_frame"]
+__all__ = [
+    "VALUE_BYTES",
+    "ArrowText",
+    "UnusableCells",
+    "cells_of_arrow",
+    "checked_frame",
+    "import_pyarrow",
+    "kind_of_column",
+    "table_frame",
+]
 
 VALUE_BYTES = 16
 """Bytes that a value takes: decoded, and as a number."""
@@ -129,7 +138,7 @@ class _CodedText:
         return self._cells.without(marks)
 
 
-class _UnusableCells:
+class UnusableCells:
     """A column of dates, lists or the like, neither numbers nor words; an error only where it is
     used."""
 
@@ -155,11 +164,11 @@ class _UnusableCells:
         """Raise: such a column cannot be used."""
         self._refuse()
 
-    def take(self, keep: NDArray[np.bool_]) -> _UnusableCells:
+    def take(self, keep: NDArray[np.bool_]) -> UnusableCells:
         """Return as many cells as `keep` has true entries."""
-        return _UnusableCells(int(keep.sum()), self._complaint)
+        return UnusableCells(int(keep.sum()), self._complaint)
 
-    def without(self, marks: Collection[str]) -> _UnusableCells:
+    def without(self, marks: Collection[str]) -> UnusableCells:
         """Return the same: an error only where it is used."""
         return self
 
@@ -218,14 +227,14 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
             f"{source}: has {table.num_rows} rows and {table.num_columns} columns; there is nothing to read"
         )
     named = zip(table.column_names, table.columns, strict=True)
-    cells = tuple(_cells_of(source, name, column) for name, column in named)
+    cells = tuple(cells_of_arrow(source, name, column) for name, column in named)
     return Frame(
         tuple(table.column_names), cells, source, index=index_of_metadata(table.schema.metadata, table.column_names)
     )
 
 
-def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
-    """Choose the cells that fit a column's type."""
+def cells_of_arrow(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
+    """The cells that fit the type of an Arrow column."""
     import pyarrow
     from pyarrow import types
 
@@ -233,7 +242,7 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     if types.is_dictionary(kind) and str(kind.value_type) in _TEXT:
         return _CodedText(column)
     if types.is_dictionary(kind) and _is_numeric(kind.value_type):
-        return _cells_of(source, name, column.cast(kind.value_type))
+        return cells_of_arrow(source, name, column.cast(kind.value_type))
     if str(kind) in _TEXT:
         return ArrowText(column.cast(pyarrow.large_string()))
     if types.is_boolean(kind):
@@ -242,7 +251,7 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
         if _has_large_numbers(column):
             return ArrowText(column.cast(pyarrow.large_string()))
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
-    return _UnusableCells(
+    return UnusableCells(
         len(column),
         f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.plain.names import suggested
 from polytome.rows import Stream
 from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
@@ -338,8 +339,8 @@ def open_pieces(
         lacking = [name for name in names if name not in file.names] if file.headed else []
         if lacking:
             raise FileError(
-                f"{file.file}: lacks the column {lacking[0]!r}; found {listing(list(file.names))}; "
-                "name the columns as in training"
+                f"{file.file}: lacks the column {suggested(lacking[0], file.names)}; found "
+                f"{listing(list(file.names))}; name the columns as in training"
             )
         # Without a header line the encoder finds columns by their places.
         chosen = [name for name in labelled if name in file.names] if file.headed else file.names
