@@ -290,17 +290,20 @@ SolverName = Annotated[
 ]
 Drop = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", show_default=False, help="Leave this column out; may be given several times."),
+    typer.Option(
+        metavar="COLUMN,...",
+        show_default=False,
+        help="Leave these columns out: names, positions, or patterns such as 'x_*'; may be given several times.",
+    ),
 ]
 Categories = Annotated[
     list[str] | None,
     typer.Option(
         "--categories",
         "--category",
-        metavar="COLUMN",
+        metavar="COLUMN,...",
         show_default=False,
-        help="Read this column as text even if it looks like numbers or its texts hardly repeat; may be given several "
-        "times.",
+        help="Read these columns as text even if they look like numbers or their texts hardly repeat; as for --drop.",
     ),
 ]
 ModelOut = Annotated[

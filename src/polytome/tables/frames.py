@@ -50,14 +50,14 @@ def parse_number(word: str) -> float:
     return value if np.isfinite(value) and "_" not in word else np.inf
 
 
-def listing(names: Sequence[Any], most: int = 12, form: Callable[[Any], str] = repr) -> str:
+def listing(names: Sequence[Any], most: int = 12, form: Callable[[Any], str] = repr, between: str = ", ") -> str:
     """Write names one after another; if they are many, only the first few.
 
     Example:
         >>> listing(["a", "b", "c"], most=2), listing(["a", "b"], form=str)
         ("'a', 'b' and 1 more", 'a, b')
     """
-    shown = ", ".join(form(name) for name in names[:most])
+    shown = between.join(form(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 

@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
@@ -25,11 +26,13 @@ __all__ = [
     "category_column",
     "column_kind",
     "find_column",
+    "find_columns",
     "find_weight",
     "learn_encoder",
     "learn_from_fewer",
     "note_fills",
     "note_positions",
+    "raise_together",
     "refuse_equal_names",
     "refuse_marked_numbers",
     "without_gap_words",
@@ -42,6 +45,7 @@ each."""
 MOST_LEVEL_BYTES = 1 << 24
 """Bytes that all levels of a column may have together by default: they are kept in the model."""
 FEW_WRONG = 0.05
+_MOST_TOLD = 12
 
 
 def find_column(frame: Frame, wanted: str, option: str) -> str:
@@ -70,6 +74,57 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
         f"{option}={suggested(wanted, frame.names)}: {frame.source} has no such column; choose a name, a position from "
         f"1 to {len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
     )
+
+
+def find_columns(frame: Frame, wanted: Sequence[str], option: str, keep: Collection[str] = ()) -> list[str]:
+    """Return the names of the columns that the user means.
+
+    Args:
+        frame: the table.
+        wanted: for each a name or position, as for `find_column`; several, separated by commas; or
+            patterns, in which * stands for any characters, ? for one and [ab] for one of some.
+        option: the option that named them, for the message.
+        keep: columns that no pattern means.
+
+    Raises:
+        ArgumentError: there is no such column, or a pattern means none.
+
+    Example:
+        >>> frame = Frame.of({"age": [25], "x_1": [1], "x_2": [2], "income": ["low"]})
+        >>> find_columns(frame, ["x_*", "age,last"], "drop")
+        ['x_1', 'x_2', 'age', 'income']
+    """
+    found: list[str] = []
+    for text in wanted:
+        for word in [text] if text in frame.names else text.split(","):
+            if word in frame.names or not set("*?[") & set(word):
+                found.append(find_column(frame, word, option))
+                continue
+            meant = [name for name in frame.names if fnmatchcase(name, word) and name not in keep]
+            if not meant:
+                raise ArgumentError(
+                    f"{option}={word!r}: {frame.source} has no column of this pattern; its columns are "
+                    f"{listing(frame.names)}"
+                )
+            found += meant
+    return list(dict.fromkeys(found))
+
+
+def raise_together(source: str, errors: Sequence[DataError]) -> None:
+    """Raise what is wrong with columns as one error.
+
+    Args:
+        source: the table's name, with which each message begins.
+        errors: at most one for each column.
+
+    Raises:
+        DataError: there is at least one.
+    """
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        said = [f"({place}) {str(error).removeprefix(source).lstrip(', ')}" for place, error in enumerate(errors, 1)]
+        raise DataError(f"{source}: {len(errors)} columns cannot be used: {listing(said, _MOST_TOLD, str, '; ')}")
 
 
 def find_weight(frame: Frame, wanted: str | None, target: str, others: Collection[str]) -> str | None:
@@ -121,8 +176,8 @@ def learn_encoder(
         missing: "error", "drop" (leave out rows with a gap in a column that is used) or "mean" (a
             number gets the column's mean, a category the level `MISSING_LEVEL`).
         unknown: kept in the encoder; see `Encoder`.
-        drop: columns to leave out.
-        categories: columns to read as text, whatever they look like and however rare their levels
+        drop: columns to leave out: names, positions, patterns; several in one text with commas.
+        categories: columns to read as text, named likewise, whatever they look like and however rare their levels
             are.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of the weights of rows; as the target.
@@ -143,8 +198,8 @@ def learn_encoder(
     notes = list(frame.notes)
     note_positions(frame.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
-    dropped = {find_column(frame, name, "drop") for name in drop}
-    forced = {find_column(frame, name, "categories") for name in categories}
+    dropped = set(find_columns(frame, drop, "drop", keep=(target, str(weight))))
+    forced = set(find_columns(frame, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(frame, weight, target, {*dropped, *forced})
     index = [name for name in frame.index if name not in {target, weight, *dropped, *forced}]
     left_out = {target, weight, *dropped, *index}
@@ -163,18 +218,32 @@ def learn_encoder(
     for name in (target, *names):
         frame = frame.without(name, set(marks) - MISSING_WORDS)
     declared = {*forced, *frame.categories}
-    kinds = {name: column_kind(frame, name, declared, marks, notes) for name in names}
+    kinds: dict[str, Literal["number", "category"]] = {}
+    errors: dict[str, DataError] = {}
+    for name in names:
+        try:
+            kinds[name] = column_kind(frame, name, declared, marks, notes)
+        except DataError as error:
+            errors[name] = error
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if weight is not None:
         frame = frame.without(weight, marks)
     if missing == "drop":
         weighed = {} if weight is None else {weight: "number"}
-        frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes)
+        frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes) if not errors else frame
+    columns = []
+    for name, kind in kinds.items():
+        try:
+            columns.append(_learn_column(frame, name, kind, missing, name in forced))
+        except DataError as error:
+            errors[name] = error
+    raise_together(frame.source, [errors[name] for name in names if name in errors])
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
-    columns = tuple(_learn_column(frame, name, kinds[name], missing, name in forced) for name in names)
-    encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight)
+    encoder = Encoder(
+        tuple(columns), target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight
+    )
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)

@@ -27,6 +27,7 @@ from polytome.tables.schemas import (
     MOST_LEVEL_BYTES,
     category_column,
     note_fills,
+    raise_together,
     refuse_equal_names,
     refuse_marked_numbers,
     without_gap_words,
@@ -126,14 +127,20 @@ class Learner:
             DataError: a column or the labels cannot be used; the message names the place.
         """
         notes = [] if self.weight is None else [weight_note(self.weight)]
-        columns = tuple(seen.column(notes) for seen in self.columns.values())
+        columns, errors = [], []
+        for seen in self.columns.values():
+            try:
+                columns.append(seen.column(notes))
+            except DataError as error:
+                errors.append(error)
+        raise_together(self.source, errors)
         words = self.labels.without_gaps(notes)
         kind = label_kind(words, self.target, notes=notes, n_rows=self.n_rows - self.labels.n_gaps)
         if self.labels.n_gaps and self.missing != "drop":
             self.labels.refuse(
                 self.labels.first_gap, "the label is missing; fill it in, or leave out the row with --missing drop"
             )
-        encoder = Encoder(columns, self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        encoder = Encoder(tuple(columns), self.target, self.missing, self.unknown, kind, self.marks, self.weight)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
             note_fills({name: seen.n_gaps for name, seen in self.columns.items()}, notes)

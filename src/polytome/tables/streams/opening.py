@@ -19,7 +19,7 @@ from polytome.rows.dask import as_workers
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.schemas import find_column, find_weight, note_positions
+from polytome.tables.schemas import find_column, find_columns, find_weight, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -372,8 +372,8 @@ def _chosen_columns(
     header = Frame(file.names, (), str(file.file))
     note_positions(header.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(header, target, "target")
-    dropped = {find_column(header, name, "drop") for name in drop}
-    forced = {find_column(header, name, "categories") for name in categories}
+    dropped = set(find_columns(header, drop, "drop", keep=(target, str(weight))))
+    forced = set(find_columns(header, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(header, weight, target, {*dropped, *forced})
     index = [name for name in file.index if name not in {target, weight, *dropped, *forced}]
     names = [name for name in header.names if name not in {target, weight, *dropped, *index}]
