@@ -14,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "ClassWeight",
     "DataFolder",
+    "Dates",
     "Drop",
     "GroupsName",
     "Header",
@@ -294,6 +295,16 @@ Drop = Annotated[
         metavar="COLUMN,...",
         show_default=False,
         help="Leave these columns out: names, positions, or patterns such as 'x_*'; may be given several times.",
+    ),
+]
+Dates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--date",
+        metavar="COLUMN=PART,...",
+        show_default=False,
+        help="Make columns of parts of a date: year, quarter, month, day, weekday, hour, and age, in days before the "
+        "latest one; may be given several times.",
     ),
 ]
 Categories = Annotated[

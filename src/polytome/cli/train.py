@@ -21,6 +21,7 @@ from polytome.cli.options import (
     Checkpoint,
     ClassWeight,
     DataFolder,
+    Dates,
     Drop,
     GroupsName,
     Header,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_solver_beside_streams",
     "coefficients_title",
+    "dates_of",
     "groups_from",
     "model_line",
     "refuse_beside_streams",
@@ -106,6 +108,7 @@ def train(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -164,7 +167,7 @@ def train(
     )
     check_settings(settings, test_fraction)
     table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
-    table |= {"weight": weight}
+    table |= {"weight": weight, "dates": dates_of(date)}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit, "--offset": offset})
@@ -187,6 +190,18 @@ def train(
     if scale is None:
         settings["scale"] = rows.scale
     _train(rows, settings, command_line(context), out, report, as_json, offset or ())
+
+
+def dates_of(texts: list[str] | None) -> dict[str, str] | None:
+    """The option `--date` as `read_table` takes it."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, _, parts = text.rpartition("=")
+        if not name or name in found:
+            what = f"names the column {name!r} twice" if name else "is not COLUMN=PART,..., such as signup=year,month"
+            raise typer.BadParameter(f"{text!r} {what}", param_hint="'--date'")
+        found[name] = parts
+    return found or None
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:

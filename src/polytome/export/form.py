@@ -119,6 +119,11 @@ def form_of(model: Fitted) -> Form:
         intercepts = np.array([0.0, *intercepts])
     encoder = source_of(model).encoder
     names = feature_names(model)
+    if encoder is not None and encoder.dates:
+        raise ArgumentError(
+            f"the model cannot be exported: it reads parts of the date {encoder.dates[0].name!r}, which no other form "
+            "makes; make columns of the parts, and train on these"
+        )
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
     if link == "identity":

@@ -42,6 +42,7 @@ def train(
     read_limit: float | None = None,
     drop: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
+    dates: Mapping[str, str | Sequence[str]] | None = None,
     memory: str | float | None = None,
     cache: str | PathLike[str] | None = None,
     checkpoint: str | PathLike[str] | None = None,
@@ -76,6 +77,8 @@ def train(
         drop: columns to leave out.
         categories: columns to read as text, even if they look like numbers. Those of the type
             category of pandas need not be named.
+        dates: for columns of dates the parts of which each becomes a column, as in
+            `{"signup": "year,month,age"}`; see `read_table`.
         memory: how much memory training may take, such as "2GB"; files that need more are read
             piece by piece.
         cache: a folder for a copy of the rows of files that are read piece by piece.
@@ -111,7 +114,7 @@ def train(
         )
     table: dict[str, Any] = {"target": None if target is None else str(target), "missing": missing, "marks": marks}
     table |= {"unknown": unknown, "header": header, "weight": weight}
-    table |= {"drop": _names(drop), "categories": _names(categories)}
+    table |= {"drop": _names(drop), "categories": _names(categories), "dates": dates}
     in_memory = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
     streamed = {"cache": cache, "checkpoint": checkpoint}
     if (why := _why_streamed(source, memory, workers)) is None:

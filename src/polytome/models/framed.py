@@ -39,7 +39,11 @@ def table_of(model: Any, X: Any, y: Any = None, *, labels: bool = True, weights:
         return None
     asked = replace(encoder, target=encoder.target if labels and y is None else None)
     asked = asked if weights else replace(asked, weight=None)
-    wanted = {name for name in (*(column.name for column in asked.columns), asked.target, asked.weight) if name}
+    wanted = {
+        name
+        for name in (*asked.source_names, *(column.name for column in asked.columns), asked.target, asked.weight)
+        if name
+    }
     missing = "drop" if weights and encoder.missing == "drop" and y is None else None
     table = encode_rows(frame_of(X, wanted), asked, missing, None)
     if not labels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
-from polytome.plain.names import suggested
+from polytome.plain.names import close_name
+from polytome.tables.date_columns import DateParts, date_parts_of, parts_of_dates, refuse_dates, with_parts
 from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, Column, Encoder, is_missing
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
@@ -28,6 +29,7 @@ __all__ = [
     "find_column",
     "find_columns",
     "find_weight",
+    "learn_dates",
     "learn_encoder",
     "learn_from_fewer",
     "note_fills",
@@ -70,9 +72,11 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
         return frame.names[-1]
     if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(frame.names):
         return frame.names[int(wanted) - 1]
+    close = close_name(wanted, frame.names)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     raise ArgumentError(
-        f"{option}={suggested(wanted, frame.names)}: {frame.source} has no such column; choose a name, a position from "
-        f"1 to {len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
+        f"{option}={wanted!r}: {frame.source} has no such column; choose a name, a position from 1 to "
+        f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}{hint}"
     )
 
 
@@ -108,6 +112,44 @@ def find_columns(frame: Frame, wanted: Sequence[str], option: str, keep: Collect
                 )
             found += meant
     return list(dict.fromkeys(found))
+
+
+def learn_dates(
+    header: Frame,
+    frames: Callable[[], Iterable[Frame]],
+    dates: Mapping[str, str | Sequence[str]],
+    others: Collection[str | None],
+    marks: Sequence[str],
+) -> tuple[DateParts, ...]:
+    """What a model reads of the columns of dates.
+
+    Args:
+        header: the training table, of which the names are needed.
+        frames: gives its rows, which are read for an age.
+        dates: for each column, named as for `find_column`, its parts.
+        others: columns that other options name.
+        marks: words that mark a missing cell.
+
+    Raises:
+        ArgumentError: there is no such column or part, or the column is another option's.
+        DataError: a cell is not a date, or a part has the name of a column.
+
+    Example:
+        >>> frame = Frame.of({"signup": ["2026-11-28", "2026-11-30"], "y": ["a", "b"]})
+        >>> learn_dates(frame, lambda: [frame], {"signup": "year,month"}, {"y"}, ())
+        (DateParts(name='signup', parts=('year', 'month'), reference=None),)
+    """
+    found: list[DateParts] = []
+    for wanted, parts in parts_of_dates(dates).items():
+        name = find_column(header, wanted, "date")
+        if name in others or name in [each.name for each in found]:
+            raise ArgumentError(
+                f"date={wanted!r}: column {name!r} is also named by another option; leave one of them out"
+            )
+        found.append(DateParts(name, parts))
+        if same := [part for part in found[-1].columns if part in header.names]:
+            raise DataError(f"{header.source}: has a column {same[0]!r}, as a part of {name!r} is called; rename it")
+    return tuple(date_parts_of(frames(), each.name, each.parts, marks) for each in found)
 
 
 def raise_together(source: str, errors: Sequence[DataError]) -> None:
@@ -162,6 +204,7 @@ def learn_encoder(
     categories: Sequence[str] = (),
     marks: Sequence[str] = MISSING_MARKS,
     weight: str | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -181,6 +224,7 @@ def learn_encoder(
             are.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of the weights of rows; as the target.
+        dates: for columns of dates the parts that become columns; see `PARTS`.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -202,6 +246,9 @@ def learn_encoder(
     forced = set(find_columns(frame, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(frame, weight, target, {*dropped, *forced})
     index = [name for name in frame.index if name not in {target, weight, *dropped, *forced}]
+    whole = frame
+    parts = learn_dates(frame, lambda: [whole], dates or {}, {target, weight, *dropped, *forced}, marks)
+    frame = with_parts(frame, parts, marks)
     left_out = {target, weight, *dropped, *index}
     names = [name for name in frame.names if name not in left_out]
     if not names:
@@ -242,7 +289,7 @@ def learn_encoder(
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
     encoder = Encoder(
-        tuple(columns), target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight
+        tuple(columns), target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight, parts
     )
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
@@ -302,6 +349,7 @@ def column_kind(
             f"correct the cell, or treat the column as text with --categories {name}",
         )
     refuse_marked_numbers(frame, name, wrong)
+    refuse_dates(frame.source, name, cells.words()[1], marks)
     if n_wrong < n_present:
         notes.append(f"column {name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
     return "category"

@@ -14,7 +14,7 @@ A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -85,6 +85,7 @@ class TableOptions(RowOptions, total=False):
     categories: Sequence[str]
     marks: Sequence[str] | None
     weight: str | None
+    dates: Mapping[str, str | Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def read_table(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     weight: str | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
     labels: bool = True,
     read_limit: float | None = None,
 ) -> Table:
@@ -158,6 +160,10 @@ def read_table(
             among numbers in any case.
         weight: a column of numbers by which the rows are weighted in training; by name or position.
             A weight of 2 equals the row twice, 0 its absence. With an encoder it knows its own.
+        dates: for columns of dates the parts of which each becomes a column, as in
+            `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
+            days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
+            a time; without parts they are refused.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -200,25 +206,31 @@ def read_table(
     if header != "auto" and kind != "delimited":
         raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
     if file is None or kind in ("delimited", "columnar"):
-        expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
+        expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
         if file is None:
             frame = frame_of(path)
         else:
             frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        if encoder is not None and (drop or categories or marks or weight or target not in (None, encoder.target)):
+        if encoder is not None and (
+            drop or categories or marks or weight or dates or target not in (None, encoder.target)
+        ):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories and marks are for training; the model knows its columns"
+                f"{place}: target, weight, drop, categories, dates and marks are for training; the model knows its "
+                "columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
-            table = _train(frame, target, missing or "error", unknown or "error", drop, categories, marks, weight)
+            table = _train(
+                frame, target, missing or "error", unknown or "error", drop, categories, marks, weight, dates
+            )
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or dates or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{place}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
+                f"{place}: drop, categories, dates, marks, weight, missing and unknown need named columns; this has "
+                "none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
@@ -256,6 +268,7 @@ def _train(
     categories: Sequence[str],
     marks: Sequence[str],
     weight: str | None,
+    dates: Mapping[str, str | Sequence[str]] | None,
 ) -> Table:
     """Learn an encoder from the frame and apply it."""
     if target is None:
@@ -265,7 +278,15 @@ def _train(
         )
     n_rows = frame.n_rows
     encoder, frame, notes = learn_encoder(
-        frame, target, missing=missing, unknown=unknown, drop=drop, categories=categories, marks=marks, weight=weight
+        frame,
+        target,
+        missing=missing,
+        unknown=unknown,
+        drop=drop,
+        categories=categories,
+        marks=marks,
+        weight=weight,
+        dates=dates,
     )
     table = _encoded(frame, encoder, n_rows, notes)
     if table.weight is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError, FileError, MissingExtraError
+from polytome.tables.date_columns import DateCells
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells
 from polytome.tables.readers.opening import library_errors
 from polytome.tables.readers.row_index import index_of_metadata
@@ -251,11 +252,24 @@ def cells_of_arrow(source: str, name: str, column: pyarrow.ChunkedArray) -> Cell
         if _has_large_numbers(column):
             return ArrowText(column.cast(pyarrow.large_string()))
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return DateCells(_times(column), source, name)
     return UnusableCells(
         len(column),
         f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",
     )
+
+
+def _times(column: pyarrow.ChunkedArray) -> NDArray[np.datetime64]:
+    """Dates, or times as a clock showed them in their time zone."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    if types.is_timestamp(column.type) and column.type.tz is not None:
+        column = compute.local_timestamp(column)
+    times: NDArray[np.datetime64] = column.cast(pyarrow.timestamp("us"), safe=False).to_numpy()
+    return times
 
 
 def kind_of_column(kind: pyarrow.DataType) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
+from polytome.tables.date_columns import refuse_dates
 from polytome.tables.encoder import MISSING_REMEDY, Column, Encoder
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, NumberCells, TextCells
 from polytome.tables.label_columns import label_kind, read_labels
@@ -181,6 +182,7 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
     """
     seen: dict[str, tuple[NDArray[np.int64], float]] = {}
     for frame in frames:
+        frame = encoder.align(frame)
         for column in encoder.columns:
             counts, total = encoder.counted(frame, column)
             before, sum_before = seen.get(column.name, (np.zeros_like(counts), 0.0))
@@ -412,6 +414,7 @@ class _Seen:
                 f"numbers; correct the cell, or treat the column as text with --categories {self.name}",
             )
         refuse_marked_numbers(words, self.name, is_wrong)
+        refuse_dates(self.table.source, self.name, list(self._codes), self.table.marks)
         if n_wrong < n_present:
             notes.append(f"column {self.name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
         return True
