@@ -166,7 +166,13 @@ def train(
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
     check_settings(settings, test_fraction)
-    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    table: dict[str, Any] = {
+        "target": target,
+        "missing": missing,
+        "marks": missing_mark,
+        "unknown": unknown,
+        "header": header,
+    }
     table |= {"weight": weight, "dates": dates_of(date)}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:

@@ -220,8 +220,8 @@ def learn_encoder(
             number gets the column's mean, a category the level `MISSING_LEVEL`).
         unknown: kept in the encoder; see `Encoder`.
         drop: columns to leave out: names, positions, patterns; several in one text with commas.
-        categories: columns to read as text, named likewise, whatever they look like and however rare their levels
-            are.
+        categories: columns to read as text, named likewise, whatever they look like and however
+            rare their levels are.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of the weights of rows; as the target.
         dates: for columns of dates the parts that become columns; see `PARTS`.
