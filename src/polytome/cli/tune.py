@@ -12,6 +12,7 @@ from polytome.cli.options import (
     Categories,
     ClassWeight,
     DataFolder,
+    Dates,
     Drop,
     Header,
     Intercept,
@@ -35,7 +36,7 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, show_certificate, show_evaluation, show_facts, show_table
-from polytome.cli.train import model_line, scale_of, weights_of
+from polytome.cli.train import dates_of, model_line, scale_of, weights_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,6 +137,7 @@ def tune(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -180,7 +182,8 @@ def tune(
     }
     _check(settings, groups, order_by)
     left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
-    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown}
+    table |= {"header": header, "dates": dates_of(date)}
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
     _refuse_columns_of_data_sets(source, left_out)
     try:

@@ -72,6 +72,11 @@ class DateCells:
         """Raise: a date is not a level, but has parts."""
         self._refuse()
 
+    def seconds(self) -> NDArray[np.float64]:
+        """Return the cells as seconds since 1970, NaN where one is missing: their order in time."""
+        seconds: NDArray[np.float64] = self.values.astype(np.int64) / 1e6
+        return np.where(np.isnat(self.values), np.nan, seconds)
+
     def text(self, row: int) -> str:
         """Return one cell, empty where it is missing."""
         value = self.values[row]
