@@ -17,7 +17,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     days = pandas.Timestamp("2026-01-01") + pandas.to_timedelta(random.integers(0, 700, 120), "D")
     table = pandas.DataFrame({"id": range(120), "signup": days, "x_1": random.normal(size=120), "x_2": 1.0})
-    table["y"] = np.where(random.random(120) < np.where(days.map(pandas.Timestamp.isoweekday) > 5, 0.9, 0.1), "yes", "no")
+    is_weekend = days.map(pandas.Timestamp.isoweekday) > 5
+    table["y"] = np.where(random.random(120) < np.where(is_weekend, 0.9, 0.1), "yes", "no")
     folder = tmp_path_factory.mktemp("dates")
     table.to_parquet(folder / "people.parquet")
     table.to_csv(folder / "people.csv", index=False)
