@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polytome.evaluation.metrics import evaluate
     from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
+    from polytome.files.training import train
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.decision import DecisionRule
     from polytome.models.diagnose import Diagnosis, diagnose
@@ -69,6 +70,7 @@ __all__ = [
     "read_table",
     "relaxed_refit",
     "show_config",
+    "train",
     "verify",
 ]
 
@@ -105,6 +107,7 @@ _HOMES = {
     "read_table": "polytome.tables.table",
     "relaxed_refit": "polytome.models.relaxed",
     "show_config": "polytome.configuration",
+    "train": "polytome.files.training",
     "verify": "polytome.verification.checker",
 }
 

@@ -12,6 +12,7 @@ import typer
 from polytome.cli.options import (
     Categories,
     DataFolder,
+    Dates,
     Drop,
     Header,
     Intercept,
@@ -26,7 +27,7 @@ from polytome.cli.options import (
     WeightColumn,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
-from polytome.cli.train import refuse_beside_streams, why_read
+from polytome.cli.train import dates_of, refuse_beside_streams, why_read
 
 if TYPE_CHECKING:
     from polytome.models.diagnose import Diagnosis
@@ -47,6 +48,7 @@ def diagnose(
     memory: MemoryLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +71,7 @@ def diagnose(
     Exit status: 0 also where classes are separated.
     """
     if (formula := _formula_among(sources)) is not None:
-        if target or weight or memory or positive or not intercept or missing or drop or data:
+        if target or weight or memory or positive or not intercept or missing or drop or date or data:
             raise typer.BadParameter("a formula says what is predicted by what: leave --target, --drop and such out")
         from polytome.inference.formula import diagnose_formula
         from polytome.tables.columns import read_columns
@@ -92,6 +94,7 @@ def diagnose(
         "header": header,
         "drop": drop or (),
         "categories": categories or (),
+        "dates": dates_of(date),
     }
     looking = "looking for what separates the classes"
     with live_line() as say:

@@ -15,6 +15,7 @@ __all__ = [
     "Checkpoint",
     "ClassWeight",
     "DataFolder",
+    "Dates",
     "Drop",
     "GroupsName",
     "Header",
@@ -334,17 +335,30 @@ SolverName = Annotated[
 ]
 Drop = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", show_default=False, help="Leave this column out; may be given several times."),
+    typer.Option(
+        metavar="COLUMN,...",
+        show_default=False,
+        help="Leave these columns out: names, positions, or patterns such as 'x_*'; may be given several times.",
+    ),
+]
+Dates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--date",
+        metavar="COLUMN=PART,...",
+        show_default=False,
+        help="Make columns of parts of a date: year, quarter, month, day, weekday, hour, and age, in days before the "
+        "latest one; may be given several times.",
+    ),
 ]
 Categories = Annotated[
     list[str] | None,
     typer.Option(
         "--categories",
         "--category",
-        metavar="COLUMN",
+        metavar="COLUMN,...",
         show_default=False,
-        help="Read this column as text even if it looks like numbers or its texts hardly repeat; may be given several "
-        "times.",
+        help="Read these columns as text even if they look like numbers or their texts hardly repeat; as for --drop.",
     ),
 ]
 ModelOut = Annotated[

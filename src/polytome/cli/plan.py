@@ -15,6 +15,7 @@ from polytome.cli.options import (
     Categories,
     ClassWeight,
     DataFolder,
+    Dates,
     Drop,
     GroupsName,
     Header,
@@ -38,6 +39,7 @@ from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
 from polytome.cli.train import (
     check_solver_beside_streams,
+    dates_of,
     groups_from,
     refuse_beside_streams,
     scale_of,
@@ -120,6 +122,7 @@ def plan(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -157,6 +160,7 @@ def plan(
         _refuse_beside_source("disk", disk)
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
         table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
+        table |= {"dates": dates_of(date)}
         cost, seconds = _of_source(model, sources, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")

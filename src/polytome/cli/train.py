@@ -6,8 +6,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +24,7 @@ from polytome.cli.options import (
     Checkpoint,
     ClassWeight,
     DataFolder,
+    Dates,
     Drop,
     GroupsName,
     Header,
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_solver_beside_streams",
     "coefficients_title",
+    "dates_of",
     "groups_from",
     "model_line",
     "refuse_beside_streams",
@@ -129,6 +130,7 @@ def train(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -186,6 +188,7 @@ def train(
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
+    from polytome.files.training import check_settings, prepared_source
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
@@ -212,10 +215,16 @@ def train(
     )
     wanted = Wanted(threshold, costs, prefer)
     wanted.check()
-    _check_settings(settings, test_fraction)
+    check_settings(settings, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
-    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
-    table |= {"weight": weight}
+    table: dict[str, Any] = {
+        "target": target,
+        "missing": missing,
+        "marks": missing_mark,
+        "unknown": unknown,
+        "header": header,
+    }
+    table |= {"weight": weight, "dates": dates_of(date)}
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
@@ -238,7 +247,7 @@ def train(
     _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
     rows = _read(source, data, {**table, **chosen, **texts})
-    rows = _prepared(rows, positive, test_fraction, seed)
+    rows = prepared_source(rows, positive, test_fraction, seed)
     if test is not None:
         rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -261,8 +270,13 @@ def _hold_to(strict: bool, model: LogisticRegression) -> None:
 
 def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding: str | None) -> Source:
     """The rows with those of another file as test rows, read in the same way."""
+    from dataclasses import replace
+
+    import numpy as np
+
     from polytome.errors import ArgumentError
-    from polytome.files.sources import against_rest, is_dataset, texts_of
+    from polytome.files.sources import is_dataset, texts_of
+    from polytome.models.framed import against_rest
     from polytome.tables.table import read_table
 
     if rows.X_test is not None:
@@ -277,8 +291,6 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     read = read_table(test, encoder=rows.encoder, read_limit=read_limit, encoding=encoding)
     if read.y is None:
         raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
-    import numpy as np
-
     labels = read.y if rows.positive is None else against_rest(read.y, rows.positive)
     numbers = np.arange(1, len(labels) + 1) if read.kept is None else np.flatnonzero(read.kept) + 1
     return replace(
@@ -291,6 +303,18 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
         texts=None if read.frame is None else texts_of(rows.encoder, read.frame),
         notes=(*rows.notes, *read.notes),
     )
+
+
+def dates_of(texts: list[str] | None) -> dict[str, str] | None:
+    """The option `--date` as `read_table` takes it."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, _, parts = text.rpartition("=")
+        if not name or name in found:
+            what = f"names the column {name!r} twice" if name else "is not COLUMN=PART,..., such as signup=year,month"
+            raise typer.BadParameter(f"{text!r} {what}", param_hint="'--date'")
+        found[name] = parts
+    return found or None
 
 
 def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
@@ -386,12 +410,9 @@ def _prepared_stream(
 ) -> StreamedTable:
     """The rows with the labels, the test rows and the copy that the options ask for."""
     from polytome.files.row_cache import bytes_of_cache, cached
-    from polytome.files.streamed import hold_out_streamed, streamed_against_rest
+    from polytome.files.training import prepared_stream
 
-    if positive is not None:
-        table = streamed_against_rest(table, positive)
-    if test_fraction:
-        table = hold_out_streamed(table, test_fraction, seed)
+    table = prepared_stream(table, positive, test_fraction, seed)
     if cache is None:
         return table
     show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
@@ -497,25 +518,6 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
     )
 
 
-def _check_settings(settings: dict[str, Any], test_fraction: float | None) -> None:
-    """Let the estimator refuse settings before any row is read, by a trial fit to four made-up
-    rows."""
-    from polytome.errors import ArgumentError, DataError
-    from polytome.models.bounds import check_bounds
-    from polytome.models.logistic import LogisticRegression
-    from polytome.models.penalty_weights import check_penalty_weights
-
-    if test_fraction is not None and not 0 <= test_fraction < 1:
-        raise ArgumentError(f"test_fraction={test_fraction:g}: needs a number between 0 and 1")
-    check_penalty_weights(settings["penalty_weights"])
-    check_bounds(settings["bounds"], settings["groups"] is not None)
-    with warnings.catch_warnings(), suppress(DataError):  # these four rows do not matter
-        warnings.simplefilter("ignore")
-        few = {**settings, "max_iter": min(settings["max_iter"], 1), "penalty_weights": None}
-        few["bounds"] = None if isinstance(few["bounds"], dict) else few["bounds"]
-        LogisticRegression(**few).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
-
-
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
     """The rows, read or downloaded with progress shown."""
     from polytome.files.sources import open_source
@@ -528,17 +530,6 @@ def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
             progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
             **options,
         )
-
-
-def _prepared(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
-    """The rows with the labels and the test rows that the options ask for."""
-    from polytome.files.sources import hold_out, one_against_rest
-
-    if positive is not None:
-        rows = one_against_rest(rows, positive)
-    if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
-        rows = hold_out(rows, test_fraction, seed)
-    return replace(rows, frame=None)  # as much memory as the file takes
 
 
 def _train(

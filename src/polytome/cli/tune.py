@@ -12,6 +12,7 @@ from polytome.cli.options import (
     Categories,
     ClassWeight,
     DataFolder,
+    Dates,
     Drop,
     Header,
     Intercept,
@@ -47,7 +48,7 @@ from polytome.cli.text_options import (
     Tfidf,
     text_options_of,
 )
-from polytome.cli.train import model_line, scale_of, weights_of
+from polytome.cli.train import dates_of, model_line, scale_of, weights_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,6 +149,7 @@ def tune(
     read_limit: ReadLimit = None,
     drop: Drop = None,
     categories: Categories = None,
+    date: Dates = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -203,7 +205,8 @@ def tune(
     }
     _check(settings, groups, order_by)
     left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
-    table = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown, "header": header}
+    table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown}
+    table |= {"header": header, "dates": dates_of(date)}
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
     options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     texts = {"text": text or (), "text_options": options, "encoding": encoding}

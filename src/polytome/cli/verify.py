@@ -13,8 +13,6 @@ from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_facts
 
 if TYPE_CHECKING:
-    from polytome.files.sources import Source
-    from polytome.models.fitted import Fitted
     from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
@@ -50,6 +48,7 @@ def verify(
     Exit status: 0 confirmed, 1 refuted (or an error), 3 undecided.
     """
     from polytome.files.sources import is_dataset, open_model
+    from polytome.files.splits import training_rows
     from polytome.files.streamed import named
     from polytome.verification import checker
 
@@ -57,26 +56,16 @@ def verify(
     split = "train" if len(sources) == 1 and is_dataset(sources[0]) else None
     options = (split, data, target, missing, unknown, header, read_limit)
     rows, _ = rows_for_model(fitted, sources, *options, weights=True)
-    rows = _without_held_out(fitted, rows)
+    assert rows.y is not None
+    X, y, weight = training_rows(fitted, rows.X, rows.y, rows.weight)
     with live_line() as say:
-        found = checker.verify(fitted, rows.X, rows.y, rows.weight, progress=say)
+        found = checker.verify(fitted, X, y, weight, progress=say)
     if as_json:
         print_json({"model": str(model), "source": named(sources), **found.to_json()})
     else:
         _show(found)
     if found.verdict != "confirmed":
         raise typer.Exit(1 if found.verdict == "refuted" else UNDECIDED)
-
-
-def _without_held_out(fitted: Fitted, rows: Source) -> Source:
-    """The rows without those that training held out."""
-    from polytome.files.sources import hold_out
-    from polytome.models.fitted_source import source_of
-
-    record = source_of(fitted).training
-    if record is None or record.test_fraction is None or rows.y is None or len(rows.y) == record.n_rows:
-        return rows
-    return hold_out(rows, record.test_fraction, record.seed or 0)
 
 
 def _show(found: Verification) -> None:

@@ -21,14 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from polytome.errors import DataError
+from polytome.errors import ArgumentError, DataError
 from polytome.evaluation.intervals import ClassQuality, Estimate, class_qualities, weighted_share
 from polytome.evaluation.measures import Tally, balanced_accuracy, f1, matthews
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
+from polytome.models.fitted_source import source_of
+from polytome.models.framed import labelled_rows
 from polytome.models.labels import row_weights
 from polytome.plain.values import plain
 from polytome.tables.streams.frames import refuse_spread
+from polytome.tables.streams.table import StreamedTable
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -244,19 +247,22 @@ class Evaluation:
         return found
 
 
-def evaluate(model: Fitted, X: Any, y: Any, sample_weight: Any = None) -> Evaluation:
+def evaluate(model: Fitted, X: Any = None, y: Any = None, sample_weight: Any = None) -> Evaluation:
     """Compare a model's predictions with the truth.
 
     Args:
         model: a fitted classifier that puts each row into one class.
-        X: features, shape (n, d).
+        X: features, shape (n, d); rows of `open_rows`; or a data frame for a model that was trained
+            on a table. None takes the rows that training held out.
         y: true labels, shape (n,). Rows whose label the model never saw are counted and left out.
-        sample_weight: of each row, shape (n,); None for equal ones. All measures are weighted;
-            `n_rows` and `unseen` count rows.
+            None where X has them: rows of `open_rows`, or a data frame with the column of labels.
+        sample_weight: of each row, shape (n,); None for equal ones, but for rows that training held
+            out, which have their own. All measures are weighted; `n_rows` and `unseen` count rows.
 
     Raises:
         ArgumentError: the model has no classes.
-        DataError: no label is one of the model's classes, or a weight cannot be used.
+        DataError: no label is one of the model's classes; a weight cannot be used; or there are no
+            rows or labels.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -271,10 +277,26 @@ def evaluate(model: Fitted, X: Any, y: Any, sample_weight: Any = None) -> Evalua
         >>> evaluation.auc, round(evaluation.f1, 3)
         (1.0, 0.667)
     """
+    if X is None and y is None:
+        X, y, sample_weight = _held_out(model)
     refuse_spread(X)
+    if isinstance(X, StreamedTable):
+        return evaluate_pieces(model, X.labelled_pieces())
+    X, y = labelled_rows(model, X, y)
     X = X if hasattr(X, "shape") else np.asarray(X)
     weight = None if sample_weight is None else row_weights(sample_weight, X.shape[0])
     return evaluate_pieces(model, [(X, one_label_each(y, X.shape[0]), weight)])
+
+
+def _held_out(model: Fitted) -> tuple[Any, Any, Any]:
+    """Features, labels and weights of the rows that training held out."""
+    held_out = source_of(model).held_out
+    if held_out is None:
+        raise ArgumentError(
+            "X, y: the model has no rows that training held out (those that train(test_fraction=...) holds out are "
+            "kept as long as the model is in memory); give rows with labels"
+        )
+    return held_out.X, held_out.y, held_out.weight
 
 
 def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array, Array | None]]) -> Evaluation:

@@ -13,6 +13,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.export.form import Form
 from polytome.models.fitted import nameless
 from polytome.models.fitted_source import source_of
+from polytome.plain.names import suggested
 from polytome.tables.encoder import Column
 from polytome.tables.frames import Frame
 
@@ -145,7 +146,7 @@ def given_cells(model: Fitted, form: Form, rows: Any) -> Cells:
         return X
     lacking = [column.name for column in form.columns if column.name not in rows]
     if lacking:
-        raise DataError(f"rows lacks the column {lacking[0]!r}")
+        raise DataError(f"rows lacks the column {suggested(lacking[0], rows)}")
     cells = [_plain_cells(rows[column.name], column.kind) for column in form.columns]
     return np.column_stack(cells) if form.is_matrix else cells
 

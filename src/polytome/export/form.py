@@ -140,6 +140,11 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
             "does; predict with polytome predict, polytome serve, or the model itself"
         )
     names = feature_names(model)
+    if encoder is not None and encoder.dates:
+        raise ArgumentError(
+            f"the model cannot be exported: it reads parts of the date {encoder.dates[0].name!r}, which no other form "
+            "makes; make columns of the parts, and train on these"
+        )
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
     if link == "identity":

@@ -212,6 +212,7 @@ def build(
             parts = [
                 step(pandas.DataFrame.astype, dtype=object),
                 step(each, func=str, na_action="ignore"),
+                step(each, func=str.strip, na_action="ignore"),
                 step(pandas.DataFrame.replace, to_replace=texts),
                 step(pandas.DataFrame.fillna, value=np.nan if fill is None else fill),
                 step(check_array, dtype=object),  # refuses a missing cell that nothing fills

@@ -24,10 +24,13 @@ from polytome.files.model_file import load
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_training
 from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
-from polytome.models.fitted_source import FittedSource, source_of
+from polytome.models.fitted_source import FittedSource, HeldOut, source_of
+from polytome.models.framed import against_rest
 from polytome.models.model import Model
 from polytome.models.path import RegularizationPath
 from polytome.models.penalty_weights import numbered_weights
+from polytome.plain.names import suggested
+from polytome.tables.data_frames import DATA_FRAME, is_data_frame
 from polytome.tables.datasets import Dataset, list_datasets, load_dataset
 from polytome.tables.downloads import Progress
 from polytome.tables.encoder import Column, Encoder
@@ -48,7 +51,6 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 __all__ = [
     "Source",
-    "against_rest",
     "encoder_of",
     "fit_source",
     "hold_out",
@@ -126,7 +128,7 @@ def is_dataset(name: str) -> bool:
 
 
 def open_source(
-    source: str,
+    source: Any,
     *,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -135,9 +137,9 @@ def open_source(
     """Read what a model is to be trained on.
 
     Args:
-        source: the name of a built-in data set, or else a path. A folder of images has the images
-            of each class in a subfolder named after it; each becomes 28 x 28 pixels (see
-            `training_form`).
+        source: the name of a built-in data set, or else a path, or a data frame of pandas, polars
+            or Arrow. A folder of images has the images of each class in a subfolder named after it;
+            each becomes 28 x 28 pixels (see `training_form`).
         data_dir: the folder of the IDX files of mnist or fashion-mnist; see `load_dataset`.
         progress: called during a download.
         options: how a table is read; see `read_table`.
@@ -153,6 +155,10 @@ def open_source(
         >>> iris.X.shape, iris.encoder.feature_names[0]
         ((150, 4), 'sepal length (cm)')
     """
+    if is_data_frame(source):
+        table, source = read_table(source, **options), DATA_FRAME
+        return _of_table(source, table)
+    source = str(source)
     if is_dataset(source):
         _refuse_options(source, options)
         return _from_dataset(load_dataset(source, data_dir, progress))
@@ -163,17 +169,7 @@ def open_source(
     table = read_table(source, **options)
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
-    found = Source(
-        source,
-        table.X,
-        table.y,
-        encoder=table.encoder,
-        notes=table.notes,
-        kept=table.kept,
-        frame=table.frame,
-        weight=table.weight,
-        scale=suited_scale(table.encoder),
-    )
+    found = _of_table(source, table)
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
@@ -379,7 +375,7 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None, o
             source.X,
             source.y,
             sample_weight=source.weight,
-            source=source.name,
+            source=None if source.name == DATA_FRAME else source.name,
             notes=source.notes,
             command=command,
             test_fraction=source.test_fraction,
@@ -387,7 +383,11 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None, o
             n_test_rows=0 if source.y_test is None else len(source.y_test),
             seconds=seconds,
         )
-    model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
+    held_out = None
+    if source.X_test is not None:
+        name = source.test_source or f"rows of {source.name} that were held out"
+        held_out = HeldOut(source.X_test, source.y_test, name, source.test_names, source.weight_test)
+    model.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training, held_out)
     return model
 
 
@@ -428,7 +428,9 @@ def _offset_places(source: Source, offset: Sequence[str]) -> tuple[list[int], En
     known = {column.name: (column, start) for column, start in zip(encoder.columns, starts, strict=False)}
     for name in offset:
         if name not in known:
-            raise ArgumentError(f"offset={name!r}: {source.name} has no such column; it has {listing(list(known))}")
+            raise ArgumentError(
+                f"offset={suggested(name, known)}: {source.name} has no such column; it has {listing(list(known))}"
+            )
         if known[name][0].kind != "number":
             raise ArgumentError(f"offset={name!r}: the column holds text, and an offset is a number for each row")
     if len(set(offset)) < len(offset):
@@ -525,6 +527,21 @@ def only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
     return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)
 
 
+def _of_table(name: str, table: Table) -> Source:
+    """The rows of a table to train on."""
+    return Source(
+        name,
+        table.X,
+        table.y,
+        encoder=table.encoder,
+        notes=table.notes,
+        kept=table.kept,
+        frame=table.frame,
+        weight=table.weight,
+        scale=suited_scale(table.encoder),
+    )
+
+
 def _from_dataset(data: Dataset) -> Source:
     """A built-in data set, with an encoder that finds its columns in other tables."""
     columns = tuple(Column(name, "number") for name in data.feature_names)
@@ -562,11 +579,6 @@ def _chosen_part(source: Source, split: str | None) -> Source:
     return replace(source, X=X, y=y, X_test=None, y_test=None)
 
 
-def against_rest(y: Array, positive: str) -> Array:
-    """One label as it is, and a common one for all others."""
-    return np.where(y.astype(np.str_) == positive, positive, f"not {positive}")
-
-
 def _check_exists(source: str) -> None:
     """Refuse an unknown source, listing the data sets, one of which the user may have meant."""
     if not exists(source):
@@ -579,5 +591,5 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value and name != "read_limit" and (name, value) != ("header", "auto"):
-            option = "missing-mark" if name == "marks" else name.replace("_", "-")
+            option = {"marks": "missing-mark", "dates": "date"}.get(name, name.replace("_", "-"))
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -14,7 +14,7 @@ from polytome.models.fitted_source import source_of
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
-__all__ = ["are_training_rows", "choose_held_out", "rows_of_training"]
+__all__ = ["are_training_rows", "choose_held_out", "rows_of_training", "training_rows"]
 
 _BETTER = "it may do better on them than on new ones"
 
@@ -58,6 +58,32 @@ def are_training_rows(model: Fitted, X: Any, y: NDArray[Any]) -> bool:
     """
     record = source_of(model).training
     return record is not None and len(y) == record.n_rows and data_hash(X, y) == record.data_sha256
+
+
+def training_rows(
+    model: Fitted, X: Any, y: NDArray[Any], weight: NDArray[Any] | None = None
+) -> tuple[Any, NDArray[Any], NDArray[Any] | None]:
+    """The rows of a model's source, features, labels and weights, without those that training held
+    out.
+
+    Args:
+        model: fitted.
+        X: (n, d) all rows of its source, or the training rows alone.
+        y: (n,) their labels.
+        weight: (n,) their weights, or None.
+
+    Example:
+        >>> from polytome.files.sources import fit_source, hold_out, open_source
+        >>> from polytome.models.logistic import LogisticRegression
+        >>> iris = open_source("iris")
+        >>> training_rows(fit_source(LogisticRegression(), hold_out(iris, 0.2)), iris.X, iris.y)[0].shape
+        (120, 4)
+    """
+    record = source_of(model).training
+    if record is None or record.test_fraction is None or len(y) == record.n_rows:
+        return X, y, weight
+    train = np.flatnonzero(~choose_held_out(y, record.test_fraction, record.seed or 0))
+    return X[train], y[train], None if weight is None else weight[train]
 
 
 def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:

@@ -24,11 +24,12 @@ from polytome.evaluation.metrics import Evaluation, evaluate_pieces
 from polytome.files.atomic_files import atomic_output
 from polytome.files.image_folders import is_images
 from polytome.files.predictions import predict_rows
-from polytome.files.sources import Source, against_rest, encoder_of, is_dataset, only_held_out
+from polytome.files.sources import Source, encoder_of, is_dataset, only_held_out
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_streamed_training
 from polytome.models.fitted import refuse_without_classes
-from polytome.models.fitted_source import FittedSource, source_of
+from polytome.models.fitted_source import FittedSource, HeldOut, source_of
+from polytome.models.framed import against_rest
 from polytome.models.model import Model
 from polytome.models.penalty_weights import numbered_weights
 from polytome.rows import StreamedRows
@@ -227,7 +228,10 @@ def fit_streamed(
         seconds = time.perf_counter() - began
         with numbered_weights(model, table.encoder):
             training = record_streamed_training(model, table, command=command, seconds=seconds)
-    model.source_ = FittedSource(encoder=table.encoder, positive=table.positive, training=training)
+    held_out = None
+    if table.test is not None:
+        held_out = HeldOut(table.test, None, f"rows of {table.name} that were held out")
+    model.source_ = FittedSource(encoder=table.encoder, positive=table.positive, training=training, held_out=held_out)
     return model
 
 
@@ -361,16 +365,7 @@ def evaluate_streamed(
 def evaluate_test_rows(model: Fitted, table: StreamedTable) -> Evaluation:
     """Compare a model's predictions with the labels of the rows that were held out, or where none
     were, of the training rows: one reading."""
-    rows = table if table.test is None else table.test
-
-    def labelled() -> Iterator[tuple[Any, Array, Array | None]]:
-        row = 0
-        for _, X in rows.X.pieces(range(len(rows.X.parts))):
-            part = slice(row, row + X.shape[0])
-            yield X, rows.classes[rows.codes[part]], None if rows.weight is None else rows.weight[part]
-            row += X.shape[0]
-
-    return evaluate_pieces(model, labelled())
+    return evaluate_pieces(model, (table if table.test is None else table.test).labelled_pieces())
 
 
 def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Array, Array | None]:

@@ -20,6 +20,7 @@ from polytome.models.cross_validation import LogisticRegressionCV
 from polytome.models.fitted_source import FittedSource
 from polytome.models.path import RegularizationPath
 from polytome.models.penalty_weights import numbered_weights
+from polytome.tables.date_columns import DateCells
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.readers.arrow_files import read_columnar
@@ -115,7 +116,8 @@ def column_of_rows(source: Source, name: str, option: str, *, header: str = "aut
     found = find_column(frame, name, option)
     if source.kept is not None:
         frame = frame.take(source.kept)
-    numbers = frame[found].numbers()
+    cells = frame[found]
+    numbers = cells.seconds() if isinstance(cells, DateCells) else cells.numbers()
     missing = np.isnan(numbers)
     if missing.any():
         row = int(missing.argmax())

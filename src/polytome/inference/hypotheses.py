@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
 from polytome.inference.estimate import Estimate
+from polytome.plain.names import close_name
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
@@ -80,8 +80,12 @@ def nearest(name: str, known: Sequence[Any]) -> str:
         >>> nearest("wriet", ["read", "write"])
         "; did you mean 'write'?"
     """
-    close = get_close_matches(str(name), [str(each) for each in known], 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {listing([str(each) for each in known], 8)}"
+    close = close_name(name, known)
+    return (
+        f"; did you mean {close!r}?"
+        if close is not None
+        else f"; there are {listing([str(each) for each in known], 8)}"
+    )
 
 
 def _matrix_of(given: Any, estimate: Estimate) -> tuple[Array, Array]:

@@ -9,7 +9,6 @@ There is one file for each lesson. Its docstring begins with "Title: what it sho
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polytome.errors import ArgumentError
+from polytome.plain.names import close_name
 from polytome.teaching.lesson import Lesson
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def find_lesson(name: str) -> Lesson:
     known = {lesson.name: lesson for lesson in catalogue()}
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name.lower().replace("_", "-").replace(" ", "-"), known, n=1, cutoff=0.4)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = close_name(name.replace("_", "-").replace(" ", "-"), known, cutoff=0.4)
+    hint = f"; did you mean {close!r}?" if close is not None else ""
     raise ArgumentError(f"{name!r}: no such lesson{hint} `polytome lesson` lists them all")
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from polytome.errors import ArgumentError, DataError, DataTypeError
 from polytome.models.cells import FILL_IN, numeric_array, readable_features
 from polytome.models.fitted import feature_names_in
+from polytome.models.framed import encoded_rows
 from polytome.rows import Columns, DeviceMatrix, Rows, Stream, on_host, sound_sparse, without_library
 from polytome.rows.choose import fast_precision
 from polytome.tables.streams.frames import refuse_spread
@@ -85,11 +86,11 @@ def checked_rows(estimator: Any, X: Any) -> Any:
 
 def checked_columns(estimator: Any, X: Any) -> Any:
     """X to be predicted: the same columns as in training; whether its entries are finite is left to
-    the caller."""
+    the caller. Data frames become features as in training, if that was on a table."""
     fitted = vars(estimator)
     if _is_plain(X) and X.shape[1] == fitted.get("n_features_in_") and "feature_names_in_" not in fitted:
         return X
-    X = without_library(X)
+    X = without_library(encoded_rows(estimator, X))
     if isinstance(X, DeviceMatrix) and len(X):
         if X.shape[1] != estimator.n_features_in_:
             has, expected = f"X has {X.shape[1]} features", f"{estimator.n_features_in_} features as input"

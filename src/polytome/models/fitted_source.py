@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
-__all__ = ["FittedSource", "PartOfSource", "TrainingRecord", "source_of"]
+__all__ = ["FittedSource", "HeldOut", "PartOfSource", "TrainingRecord", "source_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,25 @@ class TrainingRecord:
         return vars(self) | {"seconds": np.nan}
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Rows of a source that a model was not trained on, to judge it by.
+
+    Attributes:
+        X: features, (n, d); or a `StreamedTable` of rows that stay in their files.
+        y: labels, (n,); None for a `StreamedTable`, which has them.
+        name: what a report calls these rows.
+        row_names: the number of each row in its source, from 1; None counts them here.
+        weight: of each row, (n,); None for equal ones.
+    """
+
+    X: Any
+    y: Any
+    name: str
+    row_names: NDArray[Any] | None = None
+    weight: NDArray[Any] | None = None
+
+
 @dataclass(frozen=True)
 class FittedSource:
     """What a model remembers of the source that it was fitted to; nothing of rows that came from
@@ -90,6 +109,7 @@ class FittedSource:
         image_shape: height and width of its images.
         positive: the label that the model distinguishes from all others.
         training: what the data were.
+        held_out: rows that were not trained on. Neither files nor pickles of the model have them.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -103,6 +123,11 @@ class FittedSource:
     image_shape: tuple[int, int] | None = None
     positive: str | None = None
     training: TrainingRecord | None = None
+    held_out: HeldOut | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without rows: a model that is sent on does not take data with it."""
+        return vars(self) | {"held_out": None}
 
 
 class PartOfSource(Generic[Part]):

@@ -23,6 +23,7 @@ from polytome.models.features import FeatureScale, checked_features, refuse_fore
 from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
 from polytome.models.fitting import Plan, Problem, check_settings, is_penalised, keep_fit, moved, planned, reporter_of
+from polytome.models.framed import labelled_rows
 from polytome.models.groups import Groups, check_groups
 from polytome.models.labels import (
     Labels,
@@ -443,10 +444,12 @@ class LogisticRegression(CertifiedClassifier):
         found: Self = offset_columns(self, names, places)
         return found
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
-        """The accuracy: the weighted share of rows whose class is predicted."""
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None) -> float:
+        """The accuracy: the weighted share of rows whose class is predicted. A model that was
+        trained on a table finds the labels of a data frame in their column."""
         from sklearn.metrics import accuracy_score
 
+        X, y = labelled_rows(self, X, y)
         return float(accuracy_score(y, self.predict(X, offset=offset), sample_weight=sample_weight))
 
     @property

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from polytome.errors import ArgumentError
 from polytome.models.fitted import Outputs
-from polytome.models.fitted_source import FittedSource, PartOfSource, TrainingRecord
+from polytome.models.fitted_source import FittedSource, HeldOut, PartOfSource, TrainingRecord
 from polytome.models.higher import higher
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     image_shape_: PartOfSource[tuple[int, int]] = PartOfSource()
     positive_: PartOfSource[str] = PartOfSource()
     training_: PartOfSource[TrainingRecord] = PartOfSource()
+    held_out_: PartOfSource[HeldOut] = PartOfSource()
 
     @property
     @abstractmethod
@@ -85,9 +86,11 @@ class Model(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         how good it is.
 
         Args:
-            X: features of rows that the model was not fitted to, shape (n, d); without them the
-                report says nothing about the quality of predictions.
-            y: what is to be predicted for them, as in `fit`.
+            X: features of rows that the model was not fitted to, shape (n, d), or a data frame for
+                a model that was trained on a table. None takes the rows that training held out;
+                where there are none, the report says nothing about the quality of predictions.
+            y: what is to be predicted for them, as in `fit`; None where X is a data frame that has
+                the column of labels.
             X_train: features of the training rows, which `training_` then describes; None leaves it
                 as it is.
             y_train: their labels.

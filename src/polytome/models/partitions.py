@@ -118,7 +118,7 @@ class _Columns:
     def _encoded(self, table: Any, source: str) -> Any:
         encoder = source_of(self.model).encoder
         assert encoder is not None
-        names = [column.name for column in encoder.columns if column.name in table.column_names]
+        names = [name for name in encoder.source_names if name in table.column_names]
         return encode_rows(table_frame(table.select(names), source), replace(encoder, target=None), None, None).X
 
 

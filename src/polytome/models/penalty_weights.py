@@ -3,7 +3,6 @@ by."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from polytome.models.bounds import bounds_of, check_bounds
 from polytome.models.fitted import feature_names_in
 from polytome.models.groups import groups_of
 from polytome.models.settings import real_number
+from polytome.plain.names import close_name
 from polytome.tables.frames import listing
 
 if TYPE_CHECKING:
@@ -169,10 +169,10 @@ def _by_name(given: Mapping[str, float], columns: list[tuple[str, int]] | None) 
         )
     names = [name for name, _ in columns]
     if unknown := [name for name in given if name not in set(names)]:
-        close = difflib.get_close_matches(unknown[0], names, n=3)
+        close = close_name(unknown[0], names)
         raise ArgumentError(
             f"penalty_weights names {unknown[0]!r}, which is not a column of X: it has {listing(names, 10)}"
-            + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
+            + (f"; did you mean {close!r}?" if close is not None else "")
         )
     return np.repeat([float(given.get(name, 1.0)) for name in names], [width for _, width in columns])
 

@@ -65,8 +65,10 @@ def make_report(
         model: the model; the report shows what its `training_` recorded, and says if there is no
             record.
         X: features of rows with known labels, preferably not used in the fit (the report says
-            plainly if the record of training shows that they were), shape (n, d); None for none.
-        y: their labels, shape (n,).
+            plainly if the record of training shows that they were), shape (n, d), or a data frame
+            for a model that was trained on a table; rows of `open_rows` (of many some, drawn at
+            random). None takes the rows that training held out, if there are any.
+        y: their labels, shape (n,); None where X has them.
         name: where these rows come from.
         row_names: the number of each row in its file, or the name of its own file; None counts them
             from 1.
@@ -90,16 +92,26 @@ def make_report(
         True
     """
     from polytome.errors import ArgumentError
+    from polytome.files.streamed import sample_of_test_rows
     from polytome.models.cross_validation import LogisticRegressionCV
+    from polytome.models.framed import table_of
     from polytome.report.contents import judge_any
     from polytome.report.facts import check_reported
     from polytome.report.page import report_page
     from polytome.report.tuned import Tuned
+    from polytome.tables.streams.table import StreamedTable
 
     check_reported(model)
     tuned = None
     if isinstance(model, LogisticRegressionCV):
         tuned, model = Tuned(model, path), model.best_model()
+    if X is None and y is None and (held_out := source_of(model).held_out) is not None:
+        X, y, name, row_names = held_out.X, held_out.y, held_out.name, held_out.row_names
+        sample_weight = held_out.weight
+    if isinstance(X, StreamedTable):
+        X, y, row_names, sample_weight = sample_of_test_rows(X, 0)
+    elif X is not None and (table := table_of(model, X, y)) is not None:
+        X, y = table.X, table.y
     if (X is None) != (y is None):
         raise ArgumentError("X, y: a report on rows needs both features and labels; give both or neither")
     judged = None

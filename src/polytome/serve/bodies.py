@@ -80,7 +80,7 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         if header is None:
             raise Refusal(415, f"the parameter header of {CSV} may be present or absent")
         _check_width(body, len(served.encoder.columns))
-        expected = {column.name for column in served.encoder.columns}
+        expected = {*served.encoder.source_names, *(column.name for column in served.encoder.columns)}
         frame = parse_delimited(body, "the body", header=header, expected=expected)
     elif kind == ARROW:
         n_rows = count_stream_rows(body, "the body")

@@ -17,7 +17,7 @@ from polytome.tables.frames import MISSING_WORDS, Frame
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.opening import InputFile
-from polytome.tables.schemas import column_kind, find_column, without_gap_words
+from polytome.tables.schemas import column_kind, find_columns, without_gap_words
 from polytome.tables.table import kind_of_file
 
 __all__ = ["NamedColumns", "read_columns"]
@@ -107,6 +107,6 @@ def read_columns(
         )
     is_text = kind == "delimited"
     frame = read_delimited(file, header=header, expected=set()) if is_text else read_columnar(file)
-    forced = tuple(find_column(frame, name, "categories") for name in categories)
+    forced = tuple(find_columns(frame, categories, "categories"))
     found = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
     return NamedColumns(frame, forced, found, list(frame.notes))

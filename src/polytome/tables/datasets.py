@@ -10,7 +10,6 @@ Reference:
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from os import PathLike
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, FileError
+from polytome.plain.names import close_name
 from polytome.tables.downloads import Progress, RemoteFile, fetch
 from polytome.tables.readers.idx import IDX_FILES, find_idx, read_idx_pair
 
@@ -204,8 +204,8 @@ def _info(name: str) -> DatasetInfo:
     name."""
     infos = {info.name: info for info in _INFOS}
     if name not in infos:
-        close = difflib.get_close_matches(str(name).lower().replace("_", "-"), infos, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        close = close_name(str(name).replace("_", "-"), infos)
+        hint = f"; did you mean {close!r}?" if close is not None else ""
         raise ArgumentError(f"name={name!r}: no such data set; choose one of {', '.join(infos)}{hint}")
     return infos[name]
 

@@ -35,6 +35,8 @@ from polytome.plain.kinds import (
     refuse,
     text,
 )
+from polytome.plain.names import suggested
+from polytome.tables.date_columns import PARTS, DateParts, is_time, with_parts
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
@@ -122,6 +124,7 @@ class Encoder:
             number, a known level or a label that is a whole number can stand, those of
             `MISSING_WORDS` do so too.
         weight: the name of the column that weighted the rows in training; None for equal weights.
+        dates: columns of which parts are among `columns`. A table may have the dates or the parts.
 
     Example:
         >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
@@ -140,6 +143,14 @@ class Encoder:
     label_kind: Literal["integer", "text"] = "text"
     marks: tuple[str, ...] = MISSING_MARKS
     weight: str | None = None
+    dates: tuple[DateParts, ...] = ()
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The columns of a table that are read: those of the features, with a date in the place of
+        its parts."""
+        whole = {part: each.name for each in self.dates for part in each.columns}
+        return tuple(dict.fromkeys(whole.get(column.name, column.name) for column in self.columns))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -174,18 +185,24 @@ class Encoder:
             DataError: a column is missing; the message lists what was found.
         """
         names = [column.name for column in self.columns]
-        if not frame.headed and len(frame.names) == len(names):
-            return replace(frame, names=tuple(names), headed=True)
-        lacking = [name for name in names if name not in frame.names]
+        for known in dict.fromkeys([tuple(names), self.source_names]):
+            if not frame.headed and len(frame.names) == len(known):
+                frame = replace(frame, names=known, headed=True)
+        if self.dates:
+            frame = with_parts(frame, self.dates, self.marks)
+        whole = {part: each.name for each in self.dates for part in each.columns}
+        lacking = list(dict.fromkeys(whole.get(name, name) for name in names if name not in frame.names))
         if lacking and not frame.headed:
             raise DataError(
                 f"{frame.source}: has {len(frame.names)} columns and no header line, where the model needs "
-                f"{len(names)}: {listing(names)}; add a header line (or use --header yes if line 1 is one)"
+                f"{len(self.source_names)}: {listing(self.source_names)}; add a header line (or use --header yes if "
+                "line 1 is one)"
             )
         if lacking:
+            others = [name for name in frame.names if name not in names]
             raise DataError(
-                f"{frame.source}: lacks the column {listing(lacking)}; found {listing(frame.names)}; "
-                "name the columns as in training"
+                f"{frame.source}: lacks the column {listing(lacking, form=lambda name: suggested(name, others))}; "
+                f"found {listing(frame.names)}; name the columns as in training"
             )
         more = [name for name in (self.target, self.weight) if name is not None and name in frame.names]
         return replace(frame.select([*names, *more]), headed=True)
@@ -255,9 +272,9 @@ class Encoder:
             return None
         if self.weight not in frame.names:
             raise DataError(
-                f"{frame.source}: lacks the column {self.weight!r}, by which the rows were weighted in training; found "
-                f"{listing(frame.names)}; name the columns as in training, or count each row once with "
-                "--unweighted where a command has this option"
+                f"{frame.source}: lacks the column {suggested(self.weight, frame.names)}, by which the rows were "
+                f"weighted in training; found {listing(frame.names)}; name the columns as in training, or count each "
+                "row once with --unweighted where a command has this option"
             )
         return read_weights(frame, self.weight, self.marks)
 
@@ -325,6 +342,9 @@ class Encoder:
             plain["marks"] = list(self.marks)
         if self.weight is None:
             del plain["weight"]  # likewise
+        plain["dates"] = [{**each, "parts": list(each["parts"])} for each in plain["dates"]]
+        if not self.dates:
+            del plain["dates"]  # likewise
         return plain
 
     @classmethod
@@ -357,8 +377,15 @@ class Encoder:
             refuse(f"encoder.columns has {brief(names)}: names that do not differ from each other and from the target")
         if found["weight"] is not None and found["weight"] in (*names, found["target"]):
             refuse(f"encoder.weight is {brief(found['weight'])}, which is a column of features or labels")
+        dates = tuple(
+            _date_of(each, f"encoder.dates[{place}]", {*names, found["target"], found["weight"]})
+            for place, each in enumerate(found["dates"])
+        )
+        if len({each.name for each in dates}) < len(dates):
+            refuse("encoder.dates names a column twice")
         rules = {rule: found[rule] for rule in ("missing", "unknown", "label_kind")}
-        return cls(columns, found["target"], **rules, marks=tuple(found["marks"]), weight=found["weight"])
+        marks = tuple(found["marks"])
+        return cls(columns, found["target"], **rules, marks=marks, weight=found["weight"], dates=dates)
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column as it is: NaN where a cell is missing, infinity where it is not a
@@ -488,6 +515,7 @@ _COLUMN = record(
     },
     {"terms": None},
 )
+_DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
 _ENCODER = record(
     {
         "columns": listed(_COLUMN),
@@ -497,9 +525,24 @@ _ENCODER = record(
         "label_kind": choice("integer", "text"),
         "marks": listed(_TEXT),
         "weight": optional(_TEXT),
+        "dates": listed(_DATE),
     },
-    {"marks": list(MISSING_MARKS), "weight": None},
+    {"marks": list(MISSING_MARKS), "weight": None, "dates": []},
 )
+
+
+def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DateParts:
+    """Parts of a date that are columns of the model."""
+    parts = DateParts(found["name"], tuple(found["parts"]), found["reference"])
+    if not parts.parts or len({*parts.parts}) < len(parts.parts) or not set(parts.columns) <= known:
+        refuse(f"{what} has the parts {brief(found['parts'])}, which are not columns of the encoder")
+    if parts.name in known:
+        refuse(f"{what}.name is {brief(parts.name)}, which is a column itself")
+    if ("age" in parts.parts) != (parts.reference is not None):
+        refuse(f"{what}.reference is {brief(found['reference'])}: an age has a reference, and nothing else has")
+    if parts.reference is not None and not is_time(parts.reference):
+        refuse(f"{what}.reference is {brief(found['reference'])}, not a time such as 2026-11-30T18:05:00")
+    return parts
 
 
 def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:

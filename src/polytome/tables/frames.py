@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from polytome.errors import DataError
 
-__all__ = ["EXACT", "MISSING_WORDS", "Cells", "Frame", "NumberCells", "TextCells", "listing", "parse_number"]
+__all__ = [
+    "EXACT",
+    "MISSING_WORDS",
+    "Cells",
+    "Frame",
+    "NumberCells",
+    "TextCells",
+    "cells_of",
+    "listing",
+    "parse_number",
+    "spelled",
+]
 
 MISSING_WORDS = frozenset(["", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "Null", "null", "None"])
 """Words that among numbers can only mean "no value here"; among other words all but the empty one
@@ -39,14 +50,14 @@ def parse_number(word: str) -> float:
     return value if np.isfinite(value) and "_" not in word else np.inf
 
 
-def listing(names: Sequence[Any], most: int = 12, form: Callable[[Any], str] = repr) -> str:
+def listing(names: Sequence[Any], most: int = 12, form: Callable[[Any], str] = repr, between: str = ", ") -> str:
     """Write names one after another; if they are many, only the first few.
 
     Example:
         >>> listing(["a", "b", "c"], most=2), listing(["a", "b"], form=str)
         ("'a', 'b' and 1 more", 'a, b')
     """
-    shown = ", ".join(form(name) for name in names[:most])
+    shown = between.join(form(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
@@ -199,11 +210,16 @@ class NumberCells:
         return NumberCells(np.where(marked, np.nan, self._values), self._boolean) if marked.any() else self
 
     def _spell(self, value: np.float64) -> str:
-        return _spelled(bool(value) if self._boolean else float(value))
+        return spelled(bool(value) if self._boolean else float(value))
 
 
-def _spelled(value: str | float | bool) -> str:
-    """Write a value as a text file would: whole numbers without a point."""
+def spelled(value: str | float | bool) -> str:
+    """Write a value as a text file would: whole numbers without a point.
+
+    Example:
+        >>> spelled(2.0), spelled(True), spelled(0.5)
+        ('2', 'true', '0.5')
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -231,6 +247,7 @@ class Frame:
         rows: `(n,)` the row of the file that each row of the frame came from; None when that is all
             of them in order.
         index: columns that number or name the rows, such as the index that pandas writes.
+        categories: columns that their source declares to be categories, whatever they look like.
         notes: what a user should know about how the table was read.
 
     Example:
@@ -246,6 +263,7 @@ class Frame:
     locate: Callable[[int], str] = field(default=_row_place, repr=False, compare=False)
     rows: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
     index: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -263,7 +281,7 @@ class Frame:
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{source}: columns differ in length: {lengths}; give each one value per row")
-        return cls(tuple(columns), tuple(_cells_of(values) for values in columns.values()), source)
+        return cls(tuple(columns), tuple(cells_of(values) for values in columns.values()), source)
 
     @property
     def n_rows(self) -> int:
@@ -294,12 +312,17 @@ class Frame:
         return replace(self, names=tuple(names), cells=tuple(self[name] for name in names))
 
 
-def _cells_of(values: Sequence[str | float | bool | None]) -> Cells:
+def cells_of(values: Sequence[str | float | bool | None]) -> Cells:
     """Choose the cells for plain Python values, so that how a value is read does not depend on the
-    other rows."""
+    other rows.
+
+    Example:
+        >>> cells_of(["a", 1, None]).words()
+        (array([ 0,  1, -1]), ('a', '1'))
+    """
     kinds = {type(value) for value in values if value is not None}
     boolean = kinds == {bool}
     large = int in kinds and any(isinstance(value, int) and abs(value) > EXACT for value in values)
     if str in kinds or large or (bool in kinds and not boolean):
-        return TextCells.of([None if value is None else _spelled(value) for value in values])
+        return TextCells.of([None if value is None else spelled(value) for value in values])
     return NumberCells(np.array([np.nan if value is None else value for value in values], dtype=np.float64), boolean)

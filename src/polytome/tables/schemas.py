@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
+from polytome.plain.names import close_name
+from polytome.tables.date_columns import DateParts, date_parts_of, parts_of_dates, refuse_dates, with_parts
 from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, MISSING_REMEDY, Column, Encoder, is_missing
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
@@ -25,11 +28,14 @@ __all__ = [
     "category_column",
     "column_kind",
     "find_column",
+    "find_columns",
     "find_weight",
+    "learn_dates",
     "learn_encoder",
     "learn_from_fewer",
     "note_fills",
     "note_positions",
+    "raise_together",
     "refuse_equal_names",
     "refuse_marked_numbers",
     "without_gap_words",
@@ -42,6 +48,7 @@ each."""
 MOST_LEVEL_BYTES = 1 << 24
 """Bytes that all levels of a column may have together by default: they are kept in the model."""
 FEW_WRONG = 0.05
+_MOST_TOLD = 12
 
 
 def find_column(frame: Frame, wanted: str, option: str) -> str:
@@ -66,10 +73,101 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
         return frame.names[-1]
     if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(frame.names):
         return frame.names[int(wanted) - 1]
+    close = close_name(wanted, frame.names)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     raise ArgumentError(
         f"{option}={wanted!r}: {frame.source} has no such column; choose a name, a position from 1 to "
-        f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}"
+        f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}{hint}"
     )
+
+
+def find_columns(frame: Frame, wanted: Sequence[str], option: str, keep: Collection[str] = ()) -> list[str]:
+    """Return the names of the columns that the user means.
+
+    Args:
+        frame: the table.
+        wanted: for each a name or position, as for `find_column`; several, separated by commas; or
+            patterns, in which * stands for any characters, ? for one and [ab] for one of some.
+        option: the option that named them, for the message.
+        keep: columns that no pattern means.
+
+    Raises:
+        ArgumentError: there is no such column, or a pattern means none.
+
+    Example:
+        >>> frame = Frame.of({"age": [25], "x_1": [1], "x_2": [2], "income": ["low"]})
+        >>> find_columns(frame, ["x_*", "age,last"], "drop")
+        ['x_1', 'x_2', 'age', 'income']
+    """
+    found: list[str] = []
+    for text in wanted:
+        for word in [text] if text in frame.names else text.split(","):
+            if word in frame.names or not set("*?[") & set(word):
+                found.append(find_column(frame, word, option))
+                continue
+            meant = [name for name in frame.names if fnmatchcase(name, word) and name not in keep]
+            if not meant:
+                raise ArgumentError(
+                    f"{option}={word!r}: {frame.source} has no column of this pattern; its columns are "
+                    f"{listing(frame.names)}"
+                )
+            found += meant
+    return list(dict.fromkeys(found))
+
+
+def learn_dates(
+    header: Frame,
+    frames: Callable[[], Iterable[Frame]],
+    dates: Mapping[str, str | Sequence[str]],
+    others: Collection[str | None],
+    marks: Sequence[str],
+) -> tuple[DateParts, ...]:
+    """What a model reads of the columns of dates.
+
+    Args:
+        header: the training table, of which the names are needed.
+        frames: gives its rows, which are read for an age.
+        dates: for each column, named as for `find_column`, its parts.
+        others: columns that other options name.
+        marks: words that mark a missing cell.
+
+    Raises:
+        ArgumentError: there is no such column or part, or the column is another option's.
+        DataError: a cell is not a date, or a part has the name of a column.
+
+    Example:
+        >>> frame = Frame.of({"signup": ["2026-11-28", "2026-11-30"], "y": ["a", "b"]})
+        >>> learn_dates(frame, lambda: [frame], {"signup": "year,month"}, {"y"}, ())
+        (DateParts(name='signup', parts=('year', 'month'), reference=None),)
+    """
+    found: list[DateParts] = []
+    for wanted, parts in parts_of_dates(dates).items():
+        name = find_column(header, wanted, "date")
+        if name in others or name in [each.name for each in found]:
+            raise ArgumentError(
+                f"date={wanted!r}: column {name!r} is also named by another option; leave one of them out"
+            )
+        found.append(DateParts(name, parts))
+        if same := [part for part in found[-1].columns if part in header.names]:
+            raise DataError(f"{header.source}: has a column {same[0]!r}, as a part of {name!r} is called; rename it")
+    return tuple(date_parts_of(frames(), each.name, each.parts, marks) for each in found)
+
+
+def raise_together(source: str, errors: Sequence[DataError]) -> None:
+    """Raise what is wrong with columns as one error.
+
+    Args:
+        source: the table's name, with which each message begins.
+        errors: at most one for each column.
+
+    Raises:
+        DataError: there is at least one.
+    """
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        said = [f"({place}) {str(error).removeprefix(source).lstrip(', ')}" for place, error in enumerate(errors, 1)]
+        raise DataError(f"{source}: {len(errors)} columns cannot be used: {listing(said, _MOST_TOLD, str, '; ')}")
 
 
 def find_weight(frame: Frame, wanted: str | None, target: str, others: Collection[str]) -> str | None:
@@ -109,6 +207,7 @@ def learn_encoder(
     weight: str | None = None,
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -123,14 +222,15 @@ def learn_encoder(
         missing: "error", "drop" (leave out rows with a gap in a column that is used) or "mean" (a
             number gets the column's mean, a category the level `MISSING_LEVEL`).
         unknown: kept in the encoder; see `Encoder`.
-        drop: columns to leave out.
-        categories: columns to read as text, whatever they look like and however rare their levels
-            are.
+        drop: columns to leave out: names, positions, patterns; several in one text with commas.
+        categories: columns to read as text, named likewise, whatever they look like and however
+            rare their levels are.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of the weights of rows; as the target.
         text: columns of which the terms are counted. In them only an empty cell is missing; with
             "mean" it is an empty text.
         text_options: how; None for `TextOptions()`.
+        dates: for columns of dates the parts that become columns; see `PARTS`.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -148,11 +248,15 @@ def learn_encoder(
     notes = list(frame.notes)
     note_positions(frame.names, [target, *drop, *categories, *text, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
-    dropped = {find_column(frame, name, "drop") for name in drop}
-    forced = {find_column(frame, name, "categories") for name in categories}
+    dropped = set(find_columns(frame, drop, "drop", keep=(target, str(weight))))
+    forced = set(find_columns(frame, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(frame, weight, target, {*dropped, *forced})
     texts = _find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
-    index = [name for name in frame.index if name not in {target, weight, *dropped, *forced, *texts}]
+    others = {target, weight, *dropped, *forced, *texts}
+    index = [name for name in frame.index if name not in others]
+    whole = frame
+    parts = learn_dates(frame, lambda: [whole], dates or {}, others, marks)
+    frame = with_parts(frame, parts, marks)
     left_out = {target, weight, *dropped, *index}
     names = [name for name in frame.names if name not in left_out]
     if not names:
@@ -169,24 +273,36 @@ def learn_encoder(
     for name in (target, *names):
         if name not in texts:
             frame = frame.without(name, set(marks) - MISSING_WORDS)
-    kinds = {name: "text" if name in texts else column_kind(frame, name, forced, marks, notes) for name in names}
+    declared = {*forced, *frame.categories}
+    kinds: dict[str, Literal["number", "category", "text"]] = {}
+    errors: dict[str, DataError] = {}
+    for name in names:
+        try:
+            kinds[name] = "text" if name in texts else column_kind(frame, name, declared, marks, notes)
+        except DataError as error:
+            errors[name] = error
     for name in (target, *(name for name, kind in kinds.items() if kind == "category")):
         frame = without_gap_words(frame, name, marks, notes)
     if weight is not None:
         frame = frame.without(weight, marks)
     if missing == "drop":
         weighed = {} if weight is None else {weight: "number"}
-        frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes)
+        frame = _drop_gaps(frame, {**kinds, target: "category", **weighed}, notes) if not errors else frame
+    columns, options = [], text_options or TextOptions()
+    for name, kind in kinds.items():
+        try:
+            if kind == "text":
+                columns.append(_learn_text(frame, name, missing, options))
+            else:
+                columns.append(_learn_column(frame, name, kind, missing, name in forced))
+        except DataError as error:
+            errors[name] = error
+    raise_together(frame.source, [errors[name] for name in names if name in errors])
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
-    options = text_options or TextOptions()
-    columns = tuple(
-        _learn_text(frame, name, missing, options)
-        if name in texts
-        else _learn_column(frame, name, kinds[name], missing, name in forced)
-        for name in names
+    encoder = Encoder(
+        tuple(columns), target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight, parts
     )
-    encoder = Encoder(columns, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)
@@ -274,6 +390,7 @@ def column_kind(
             f"correct the cell, or treat the column as text with --categories {name}",
         )
     refuse_marked_numbers(frame, name, wrong)
+    refuse_dates(frame.source, name, cells.words()[1], marks)
     if n_wrong < n_present:
         notes.append(f"column {name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
     return "category"

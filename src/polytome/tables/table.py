@@ -15,7 +15,7 @@ A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.tables.data_frames import DATA_FRAME, DataFrame, frame_of, is_data_frame
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
@@ -90,6 +91,7 @@ class TableOptions(RowOptions, total=False):
     weight: str | None
     text: Sequence[str]
     text_options: TextOptions | None
+    dates: Mapping[str, str | Sequence[str]] | None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Table:
 
 
 def read_table(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | DataFrame,
     *,
     target: str | None = None,
     encoder: Encoder | None = None,
@@ -136,6 +138,7 @@ def read_table(
     weight: str | None = None,
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -143,7 +146,8 @@ def read_table(
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
     Args:
-        path: the file, or a folder of IDX files; see the list of endings above.
+        path: the file, or a folder of IDX files; see the list of endings above. Or a data frame of
+            pandas, polars or Arrow, whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -167,6 +171,10 @@ def read_table(
             A weight of 2 equals the row twice, 0 its absence. With an encoder it knows its own.
         text: columns of text, of which the terms are counted; by name or position.
         text_options: how; None for `TextOptions()`.
+        dates: for columns of dates the parts of which each becomes a column, as in
+            `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
+            days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
+            a time; without parts they are refused.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -201,26 +209,31 @@ def read_table(
     _check_choice("missing", missing, (None, *MISSING_RULES))
     _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
     _check_choice("header", header, ("auto", "yes", "no"))
-    path = Path(path)
-    file = InputFile(path, read_limit)
-    kind = kind_of_file(file)
+    file, kind, place = None, "frame", DATA_FRAME
+    if not is_data_frame(path):
+        if not isinstance(path, str | PathLike):
+            raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
+        file = InputFile(Path(path), read_limit)
+        kind, place = kind_of_file(file), str(path)
     if header != "auto" and kind != "delimited":
-        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
+        raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
     if encoding is not None and kind != "texts":
-        raise ArgumentError(f"encoding={encoding!r}: {path} is not a folder of texts; leave the option out")
-    if kind in ("delimited", "columnar", "texts"):
-        expected = {column.name for column in encoder.columns} if encoder else names_expected(target)
+        raise ArgumentError(f"encoding={encoding!r}: {place} is not a folder of texts; leave the option out")
+    if file is None or kind in ("delimited", "columnar", "texts"):
+        expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
-        if kind == "texts":
-            frame = read_text_folder(path, encoding, read_limit)
+        if file is None:
+            frame = frame_of(path)
+        elif kind == "texts":
+            frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
             frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        options = drop or categories or marks or weight or text_options
+        options = drop or categories or marks or weight or dates or text_options
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{path}: target, weight, drop, categories, marks and text are for training; the model knows its "
-                "columns"
+                f"{place}: target, weight, drop, categories, dates, marks and text are for training; the model knows "
+                "its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -229,24 +242,26 @@ def read_table(
                 "unknown": unknown or "error",
                 "drop": drop,
                 "weight": weight,
+                "dates": dates,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
             if text_options is not None and not text:
-                raise ArgumentError(f"{path}: options of texts are given, and no column of text; name it with --text")
+                raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
             table = _train(frame, target, rules)
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or marks or categories or weight or text or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or text or dates or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{path}: drop, categories, marks, weight, text, missing and unknown need named columns; this has none"
+                f"{place}: drop, categories, dates, marks, weight, text, missing and unknown need named columns; this "
+                "has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
         table = _read_arrays(file, kind, target, n_features, labels)
     if n_features is not None and table.X.shape[1] != n_features:
         raise DataError(
-            f"{path}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
+            f"{place}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
         )
     return table
 

@@ -23,7 +23,9 @@ from dataclasses import replace
 from typing import Any
 
 from polytome.errors import MissingExtraError
+from polytome.files.splits import training_rows
 from polytome.models.fitted_source import source_of
+from polytome.models.framed import table_of
 from polytome.verification.findings import Verification
 
 __all__ = ["verify"]
@@ -32,7 +34,7 @@ __all__ = ["verify"]
 def verify(
     model: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     sample_weight: Any = None,
     *,
     offset: Any = None,
@@ -44,8 +46,10 @@ def verify(
     Args:
         model: a fitted `LogisticRegression` (or one of `from_sklearn`, `from_torch`, `load`),
             `OneVsRest`, `OneVsOne` or `MultilabelLogistic`.
-        X: the features that it was fitted to, (n, d): arrays, sparse matrices and frames.
-        y: their labels, as given to `fit`.
+        X: the features that it was fitted to, (n, d): arrays, sparse matrices and frames. Of a
+            model that was trained on a table the data frame, with its columns of labels and
+            weights; rows that training held out are left out again.
+        y: their labels, as given to `fit`; None where they are a column of the frame.
         sample_weight: the weights of the rows in that fit.
         offset: what was added to the scores of the rows in that fit.
         progress: called with a few words on what is being done.
@@ -77,7 +81,12 @@ def verify(
         if (error.name or "").partition(".")[0] != "flint":
             raise
         raise MissingExtraError('verify needs python-flint: pip install "polytome[verify]"') from error
-    began, given = time.perf_counter(), X
+    began = time.perf_counter()
+    if (table := table_of(model, X, y, weights=sample_weight is None)) is not None:
+        sample_weight = table.weight if sample_weight is None else sample_weight
+        assert table.y is not None
+        X, y, sample_weight = training_rows(model, table.X, table.y, sample_weight)
+    given = X
     model, X, offset = without_offset_columns(model, X, offset)
     check = BallCheck(model, exact_problem(model, X, y, sample_weight, offset), progress or (lambda _: None))
     check.run()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError, FileError, MissingExtraError
+from polytome.tables.date_columns import DateCells
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells
 from polytome.tables.readers.opening import library_errors
 from polytome.tables.readers.row_index import index_of_metadata
@@ -19,7 +20,16 @@ from polytome.threads import kept
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["VALUE_BYTES", "ArrowText", "checked_frame", "import_pyarrow", "kind_of_column", "table_frame"]
+__all__ = [
+    "VALUE_BYTES",
+    "ArrowText",
+    "UnusableCells",
+    "cells_of_arrow",
+    "checked_frame",
+    "import_pyarrow",
+    "kind_of_column",
+    "table_frame",
+]
 
 VALUE_BYTES = 16
 """Bytes that a value takes: decoded, and as a number."""
@@ -129,7 +139,7 @@ class _CodedText:
         return self._cells.without(marks)
 
 
-class _UnusableCells:
+class UnusableCells:
     """A column of dates, lists or the like, neither numbers nor words; an error only where it is
     used."""
 
@@ -155,11 +165,11 @@ class _UnusableCells:
         """Raise: such a column cannot be used."""
         self._refuse()
 
-    def take(self, keep: NDArray[np.bool_]) -> _UnusableCells:
+    def take(self, keep: NDArray[np.bool_]) -> UnusableCells:
         """Return as many cells as `keep` has true entries."""
-        return _UnusableCells(int(keep.sum()), self._complaint)
+        return UnusableCells(int(keep.sum()), self._complaint)
 
-    def without(self, marks: Collection[str]) -> _UnusableCells:
+    def without(self, marks: Collection[str]) -> UnusableCells:
         """Return the same: an error only where it is used."""
         return self
 
@@ -218,14 +228,14 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
             f"{source}: has {table.num_rows} rows and {table.num_columns} columns; there is nothing to read"
         )
     named = zip(table.column_names, table.columns, strict=True)
-    cells = tuple(_cells_of(source, name, column) for name, column in named)
+    cells = tuple(cells_of_arrow(source, name, column) for name, column in named)
     return Frame(
         tuple(table.column_names), cells, source, index=index_of_metadata(table.schema.metadata, table.column_names)
     )
 
 
-def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
-    """Choose the cells that fit a column's type."""
+def cells_of_arrow(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
+    """The cells that fit the type of an Arrow column."""
     import pyarrow
     from pyarrow import types
 
@@ -233,7 +243,7 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
     if types.is_dictionary(kind) and str(kind.value_type) in _TEXT:
         return _CodedText(column)
     if types.is_dictionary(kind) and _is_numeric(kind.value_type):
-        return _cells_of(source, name, column.cast(kind.value_type))
+        return cells_of_arrow(source, name, column.cast(kind.value_type))
     if str(kind) in _TEXT:
         return ArrowText(column.cast(pyarrow.large_string()))
     if types.is_boolean(kind):
@@ -242,11 +252,24 @@ def _cells_of(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:
         if _has_large_numbers(column):
             return ArrowText(column.cast(pyarrow.large_string()))
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
-    return _UnusableCells(
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return DateCells(_times(column), source, name)
+    return UnusableCells(
         len(column),
         f"{source}, column {name!r}: holds values of type {kind}, neither numbers nor text; "
         f"convert it, or leave it out with --drop {name}",
     )
+
+
+def _times(column: pyarrow.ChunkedArray) -> NDArray[np.datetime64]:
+    """Dates, or times as a clock showed them in their time zone."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    if types.is_timestamp(column.type) and column.type.tz is not None:
+        column = compute.local_timestamp(column)
+    times: NDArray[np.datetime64] = column.cast(pyarrow.timestamp("us"), safe=False).to_numpy()
+    return times
 
 
 def kind_of_column(kind: pyarrow.DataType) -> str:

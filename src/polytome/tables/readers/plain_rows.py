@@ -55,10 +55,20 @@ def plain_frame(encoder: Encoder, rows: Sequence[Any]) -> Frame:
     """
     if not rows:
         raise DataError("rows: is empty; send at least one row")
-    names = [column.name for column in encoder.columns]
+    names = _names_of(encoder, rows[0])
     by_position = [_by_position(encoder, names, row, number) for number, row in enumerate(rows, start=1)]
     columns = {name: list(values) for name, values in zip(names, zip(*by_position, strict=True), strict=True)}
     return Frame.of(columns, source="rows")
+
+
+def _names_of(encoder: Encoder, row: Any) -> list[str]:
+    """The columns that rows like this one have: dates, or the parts of these."""
+    whole = list(encoder.source_names)
+    if encoder.dates and isinstance(row, Mapping | list | tuple):
+        has_dates = row.keys() >= {*whole} if isinstance(row, Mapping) else len(row) == len(whole)
+        if has_dates:
+            return whole
+    return [column.name for column in encoder.columns]
 
 
 def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> Sequence[Value]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
+from polytome.tables.date_columns import refuse_dates
 from polytome.tables.encoder import MISSING_REMEDY, Column, Encoder
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, NumberCells, TextCells
 from polytome.tables.label_columns import label_kind, read_labels
@@ -27,6 +28,7 @@ from polytome.tables.schemas import (
     MOST_LEVEL_BYTES,
     category_column,
     note_fills,
+    raise_together,
     refuse_equal_names,
     refuse_marked_numbers,
     without_gap_words,
@@ -126,14 +128,20 @@ class Learner:
             DataError: a column or the labels cannot be used; the message names the place.
         """
         notes = [] if self.weight is None else [weight_note(self.weight)]
-        columns = tuple(seen.column(notes) for seen in self.columns.values())
+        columns, errors = [], []
+        for seen in self.columns.values():
+            try:
+                columns.append(seen.column(notes))
+            except DataError as error:
+                errors.append(error)
+        raise_together(self.source, errors)
         words = self.labels.without_gaps(notes)
         kind = label_kind(words, self.target, notes=notes, n_rows=self.n_rows - self.labels.n_gaps)
         if self.labels.n_gaps and self.missing != "drop":
             self.labels.refuse(
                 self.labels.first_gap, "the label is missing; fill it in, or leave out the row with --missing drop"
             )
-        encoder = Encoder(columns, self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        encoder = Encoder(tuple(columns), self.target, self.missing, self.unknown, kind, self.marks, self.weight)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
             note_fills({name: seen.n_gaps for name, seen in self.columns.items()}, notes)
@@ -174,6 +182,7 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
     """
     seen: dict[str, tuple[NDArray[np.int64], float]] = {}
     for frame in frames:
+        frame = encoder.align(frame)
         for column in encoder.columns:
             counts, total = encoder.counted(frame, column)
             before, sum_before = seen.get(column.name, (np.zeros_like(counts), 0.0))
@@ -405,6 +414,7 @@ class _Seen:
                 f"numbers; correct the cell, or treat the column as text with --categories {self.name}",
             )
         refuse_marked_numbers(words, self.name, is_wrong)
+        refuse_dates(self.table.source, self.name, list(self._codes), self.table.marks)
         if n_wrong < n_present:
             notes.append(f"column {self.name!r} is read as text: {n_wrong} of its {n_present} cells are not numbers")
         return True

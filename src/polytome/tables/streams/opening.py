@@ -3,7 +3,7 @@ hand out parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.plain.names import suggested
 from polytome.rows import Stream
 from polytome.rows.dask import as_workers
+from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.schemas import find_column, find_weight, note_positions
+from polytome.tables.schemas import find_column, find_columns, find_weight, learn_dates, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -129,6 +131,7 @@ def open_rows(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     weight: str | None = None,
+    dates: Mapping[str, str | Sequence[str]] | None = None,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -154,6 +157,8 @@ def open_rows(
         marks: words that mark a missing cell; see `read_table`.
         weight: a column of numbers by which the rows are weighted: 2 equals the row twice, 0 its
             absence. The weights are kept in memory, eight bytes for each row.
+        dates: for columns of dates the parts of which each becomes a column; see `read_table`. For
+            an age the files are read once more.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -195,6 +200,8 @@ def open_rows(
     if (opened := opener_of(source)) is not None:
         if target is None:
             raise ArgumentError("target=None: a data frame of a cluster needs the name of its column of labels")
+        if dates:
+            raise ArgumentError("dates: of a data frame of a cluster no parts are made; make columns of them there")
         rules: dict[str, Any] = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
         rules |= {"weight": weight}
         return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
@@ -205,9 +212,9 @@ def open_rows(
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
-        if drop or marks or categories or weight or missing in ("drop", "mean") or unknown == "zero":
+        if drop or marks or categories or weight or dates or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{name}: drop, categories, marks, weight, missing and unknown need named columns; this has none"
+                f"{name}: drop, categories, dates, marks, weight, missing and unknown need named columns; this has none"
             )
         return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
@@ -225,17 +232,21 @@ def open_rows(
     check_memory(n_rows, piece_rows, len(read), held_bytes, limit)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
-    learner = Learner(name, names, target, **rules)
+    header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced
+    dated = learn_dates(header_frame, lambda: _frames(parts), dates or {}, others, given)
+    rules["forced"] = {*forced, *(part for each in dated for part in each.categories)}
+    learner = Learner(name, names_with_parts(names, dated), target, **rules)
     counted: list[TablePart] = []
     for part in parts:
         before = learner.n_rows
         for frame in part.frames():
-            learner.see(frame)
+            learner.see(with_parts(frame, dated, given))
             if progress is not None:
                 progress(learner.n_rows, max(n_rows, learner.n_rows))
         counted.append(part.checked(learner.n_rows - before, names))
     encoder, more = learner.learned()
     has_gaps = learner.has_gaps()
+    encoder = replace(encoder, dates=dated)
     classes, codes = learner.labelled(encoder.label_kind)
     encoded, weights = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows], learner.weighed()
     if missing == "drop" and has_gaps:
@@ -250,6 +261,12 @@ def open_rows(
     )
     seen = tuple(file.file for file in files)
     return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more), weight=weights)
+
+
+def _frames(parts: Sequence[TablePart]) -> Iterator[Frame]:
+    """All rows, piece by piece."""
+    for part in parts:
+        yield from part.frames()
 
 
 def stream_kind(path: Path) -> str | None:
@@ -329,7 +346,7 @@ def open_pieces(
         return n_rows, iter(()), pieces
     if target not in (None, encoder.target):
         raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
-    names = [column.name for column in encoder.columns]
+    names = list(encoder.source_names)
     files = _table_files(paths, kind, header, set(names))
     labelled = [*names, *(name for name in (encoder.target, encoder.weight) if name is not None)]
     parts: list[TablePart] = []
@@ -339,8 +356,8 @@ def open_pieces(
         lacking = [name for name in names if name not in file.names] if file.headed else []
         if lacking:
             raise FileError(
-                f"{file.file}: lacks the column {lacking[0]!r}; found {listing(list(file.names))}; "
-                "name the columns as in training"
+                f"{file.file}: lacks the column {suggested(lacking[0], file.names)}; found "
+                f"{listing(list(file.names))}; name the columns as in training"
             )
         # Without a header line the encoder finds columns by their places.
         chosen = [name for name in labelled if name in file.names] if file.headed else file.names
@@ -372,8 +389,8 @@ def _chosen_columns(
     header = Frame(file.names, (), str(file.file))
     note_positions(header.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(header, target, "target")
-    dropped = {find_column(header, name, "drop") for name in drop}
-    forced = {find_column(header, name, "categories") for name in categories}
+    dropped = set(find_columns(header, drop, "drop", keep=(target, str(weight))))
+    forced = set(find_columns(header, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(header, weight, target, {*dropped, *forced})
     index = [name for name in file.index if name not in {target, weight, *dropped, *forced}]
     names = [name for name in header.names if name not in {target, weight, *dropped, *index}]

@@ -15,7 +15,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.readers.columnar import import_pyarrow, table_frame
-from polytome.tables.schemas import find_column, find_weight, note_positions
+from polytome.tables.schemas import find_column, find_columns, find_weight, note_positions
 from polytome.tables.streams.learning import Learner
 from polytome.tables.weight_columns import read_weights
 
@@ -99,8 +99,8 @@ def asked_of(
     frame = Frame(tuple(header), (), source)
     note_positions(frame.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
     target = find_column(frame, target, "target")
-    dropped = {find_column(frame, name, "drop") for name in drop}
-    forced: Collection[str] = {find_column(frame, name, "categories") for name in categories}
+    dropped = set(find_columns(frame, drop, "drop", keep=(target, str(weight))))
+    forced: Collection[str] = set(find_columns(frame, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(frame, weight, target, {*dropped, *forced})
     names = tuple(name for name in frame.names if name not in {target, weight, *dropped})
     if not names:

@@ -3,6 +3,7 @@ reader."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,14 @@ class StreamedTable:
     def class_counts(self) -> NDArray[np.int64]:
         """Rows of each class, (K,)."""
         return np.bincount(self.codes, minlength=len(self.classes)).astype(np.int64)
+
+    def labelled_pieces(self) -> Iterator[tuple[Any, NDArray[Any], NDArray[Any] | None]]:
+        """Features, labels and weights of some rows after the other, each of which is read once."""
+        row = 0
+        for _, X in self.X.pieces(range(len(self.X.parts))):
+            part = slice(row, row + X.shape[0])
+            yield X, self.classes[self.codes[part]], None if self.weight is None else self.weight[part]
+            row += X.shape[0]
 
     def only(self, chosen: NDArray[np.bool_]) -> StreamedTable:
         """Some of the rows, which stay in their files, too.
