@@ -215,7 +215,7 @@ def test_the_gallery_shows_each_example_with_what_it_drew(site: Path) -> None:
 def test_a_page_that_draws_shows_its_displays(site: Path) -> None:
     text = (site / "howto-plots.html").read_text(encoding="utf-8")
     pictures = re.findall(r'<img alt="([^"]+)" src="(images/howto-plots/[^"]+\.svg)"', text)
-    assert len(pictures) == 15
+    assert len(pictures) == 19
     for words, path in pictures:
         assert words.endswith(".")
         assert (site / path).read_bytes().startswith(b"<?xml")

@@ -1,5 +1,6 @@
-// Value, gradient and Hessian of the loss of a block of a CSR matrix, for raw columns. A row adds the
-// products of its own entries alone: of twelve entries that is 78, however many columns there are.
+// Value, gradient and Hessian of the loss of a block of a CSR matrix, for raw columns. A row adds
+// the products of its own entries alone: of twelve entries that is 78, however many columns there
+// are.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +30,8 @@ struct RowEntries {
     }
 };
 
-// Adds `factor` times the weights of a row to an entry of all Gram matrices, which lie side by side.
+// Adds `factor` times the weights of a row to an entry of all Gram matrices, which lie side by
+// side.
 template <int grams> inline void add_weights(double* to, const double* weights, Index n_grams, double factor) {
     if constexpr (grams == 1) {
         *to += factor * *weights;
