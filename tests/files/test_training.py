@@ -118,6 +118,47 @@ def test_held_out_rows_judge_the_model_and_stay_in_memory(people, model, tmp_pat
             evaluate(copied)
 
 
+def test_a_cut_off_is_chosen_on_rows_that_were_held_out(people, model):
+    rule = polytome.choose_threshold(model, prefer="f1")
+    held_out = people.iloc[model.held_out_.row_names - 1]
+    assert rule.threshold == polytome.choose_threshold(model, held_out, prefer="f1").threshold
+    assert "30 held-out rows" in rule.reason
+    with pytest.raises(ArgumentError, match="no rows that training held out"):
+        polytome.choose_threshold(train(people, target="income", missing="mean"), prefer="f1")
+
+
+def test_models_of_other_columns_are_compared_on_one_frame(people, model):
+    small = train(people[["age", "income"]], target="income")
+    found = polytome.compare(small, model, people)
+    assert found.n_rows == N_ROWS
+    assert found.differences[0][1:3] == (small.score(people), model.score(people))
+    assert polytome.compare(small, model, people.drop(columns="income"), people["income"]).p_value == found.p_value
+
+
+def test_texts_beside_numbers_dates_and_bounds(people, tmp_path):
+    random = np.random.default_rng(1)
+    words = np.where(people["income"] == "high", "a large house", "a small flat")
+    frame = people.assign(
+        words=[f"{word} number {number}" for word, number in zip(words, random.integers(0, 9, N_ROWS), strict=True)],
+        day=pandas.Timestamp("2026-01-05") + pandas.to_timedelta(random.integers(0, 90, N_ROWS), unit="D"),
+    )
+    options = {"missing": "mean", "dates": {"day": "month"}, "bounds": {"age": (0, None)}}
+    model = train(frame, target="income", text="words", **options)
+    assert model.certificate_.holds
+    names = model.encoder_.feature_names
+    assert {"age", "hue=red", "words: house"} < {*names}
+    assert any(name.startswith("day.month") for name in names)
+    model.save(tmp_path / "model.safetensors")
+    path = tmp_path / "people.csv"
+    frame.to_csv(path, index=False)
+    loaded, of_file = (
+        polytome.load(tmp_path / "model.safetensors"),
+        train(path, target="income", text="words", **options),
+    )
+    assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert_array_equal(of_file.coef_, model.coef_)
+
+
 def test_a_report_says_which_rows_it_is_about(people, model):
     pytest.importorskip("jinja2")
     assert "rows of the data frame that were held out" in model.report().html

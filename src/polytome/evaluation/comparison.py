@@ -23,6 +23,7 @@ from scipy import special
 from polytome.errors import ArgumentError, DataError
 from polytome.evaluation.metrics import class_codes, one_label_each
 from polytome.models.fitted import refuse_without_classes
+from polytome.models.framed import labelled_rows
 from polytome.plain.values import plain
 
 if TYPE_CHECKING:
@@ -135,14 +136,15 @@ class Opinion(NamedTuple):
         return cls(model.classes_, codes, class_codes(model.predict(X), model.classes_), logarithms)
 
 
-def compare(first: Fitted, second: Fitted, X: Any, y: Any, *, seed: int = 0) -> Comparison:
+def compare(first: Fitted, second: Fitted, X: Any, y: Any = None, *, seed: int = 0) -> Comparison:
     """Compare two classifiers of the same classes on the same rows.
 
     Args:
         first: a fitted classifier.
         second: another one.
-        X: features, shape (n, d), for both; preferably of rows that neither was fitted to.
-        y: true labels, shape (n,).
+        X: features, shape (n, d), for both; preferably of rows that neither was fitted to. Of a
+            data frame models of tables read their own columns.
+        y: true labels, shape (n,); None where they are a column of the frame.
         seed: of the bootstrap samples.
 
     Raises:
@@ -157,7 +159,8 @@ def compare(first: Fitted, second: Fitted, X: Any, y: Any, *, seed: int = 0) -> 
         >>> found.n_rows, found.n_second_right, found.differences[0].name
         (8, 3, 'accuracy')
     """
-    return compare_opinions(Opinion.of(first, X, y), Opinion.of(second, X, y), seed=seed)
+    opinions = [Opinion.of(model, *labelled_rows(model, X, y)) for model in (first, second)]
+    return compare_opinions(*opinions, seed=seed)
 
 
 def compare_opinions(first: Opinion, second: Opinion, *, seed: int = 0) -> Comparison:

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from polytome.errors import ArgumentError, DataError
+from polytome.errors import DataError
 from polytome.evaluation.intervals import ClassQuality, Estimate, class_qualities, weighted_share
 from polytome.evaluation.measures import Tally, balanced_accuracy, f1, matthews
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted import refuse_without_classes
-from polytome.models.fitted_source import source_of
-from polytome.models.framed import labelled_rows
+from polytome.models.framed import held_out_rows, labelled_rows
 from polytome.models.labels import row_weights
 from polytome.plain.values import plain
 from polytome.tables.streams.frames import refuse_spread
@@ -278,7 +277,7 @@ def evaluate(model: Fitted, X: Any = None, y: Any = None, sample_weight: Any = N
         (1.0, 0.667)
     """
     if X is None and y is None:
-        X, y, sample_weight = _held_out(model)
+        X, y, sample_weight = held_out_rows(model)
     refuse_spread(X)
     if isinstance(X, StreamedTable):
         return evaluate_pieces(model, X.labelled_pieces())
@@ -286,17 +285,6 @@ def evaluate(model: Fitted, X: Any = None, y: Any = None, sample_weight: Any = N
     X = X if hasattr(X, "shape") else np.asarray(X)
     weight = None if sample_weight is None else row_weights(sample_weight, X.shape[0])
     return evaluate_pieces(model, [(X, one_label_each(y, X.shape[0]), weight)])
-
-
-def _held_out(model: Fitted) -> tuple[Any, Any, Any]:
-    """Features, labels and weights of the rows that training held out."""
-    held_out = source_of(model).held_out
-    if held_out is None:
-        raise ArgumentError(
-            "X, y: the model has no rows that training held out (those that train(test_fraction=...) holds out are "
-            "kept as long as the model is in memory); give rows with labels"
-        )
-    return held_out.X, held_out.y, held_out.weight
 
 
 def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array, Array | None]]) -> Evaluation:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -26,7 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.evaluation.curves import known_codes
 from polytome.models.decision import DecisionRule
+from polytome.models.framed import held_out_rows, labelled_rows
 from polytome.models.labels import row_weights
+from polytome.tables.streams.table import StreamedTable
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -95,8 +97,10 @@ def choose_threshold(
 
     Args:
         model: a fitted classifier with probabilities.
-        X: features of rows that it was not trained on, shape (n, d); not needed for costs.
-        y: their labels, shape (n,).
+        X: features of rows that it was not trained on, shape (n, d); rows of `open_rows`; or a data
+            frame for a model of a table. None takes the rows that training held out, and is right
+            for costs.
+        y: their labels, shape (n,); None where X has them.
         prefer: of two classes `"f1"` (the largest F1 of the second class), `"recall=0.9"` (the
             largest precision with at least this recall) or `"precision=0.8"` (the largest recall
             with at least this precision).
@@ -106,8 +110,8 @@ def choose_threshold(
         name: where the rows come from, for the reason.
 
     Raises:
-        ArgumentError: neither or both of prefer and costs are given, rows are missing, the model
-            has more than two classes, or no cut-off does what is preferred.
+        ArgumentError: neither or both of prefer and costs are given, no rows were held out, the
+            model has more than two classes, or no cut-off does what is preferred.
         DataError: rows or labels do not suit the model, or only one class is among them.
 
     Example:
@@ -130,12 +134,17 @@ def choose_threshold(
             raise ArgumentError(f"costs have {n_costs} rows: give one for each of {len(model.classes_)} classes")
         return DecisionRule.by_costs(costs, model.classes_.tolist())
     wanted = Preference.parsed(str(prefer))
-    if X is None or y is None:
-        raise ArgumentError(f"prefer={prefer!r}: a cut-off is chosen on rows that were held out; give X and y")
     check_two_classes(model.classes_, prefer)
-    codes = known_codes(y, model.classes_)
-    weight = row_weights(sample_weight, len(codes))
-    return chosen_threshold(codes, model.predict_proba(X)[:, 1], weight, wanted, model.classes_.tolist(), name)
+    if X is None and y is None:
+        X, y, sample_weight = held_out_rows(model)
+    pieces: Iterable[tuple[Any, Any, Any]]
+    pieces = X.labelled_pieces() if isinstance(X, StreamedTable) else [(*labelled_rows(model, X, y), sample_weight)]
+    judged = [
+        (codes := known_codes(labels, model.classes_), model.predict_proba(rows)[:, 1], row_weights(weight, len(codes)))
+        for rows, labels, weight in pieces
+    ]
+    codes, probabilities, weights = map(np.concatenate, zip(*judged, strict=True))
+    return chosen_threshold(codes, probabilities, weights, wanted, model.classes_.tolist(), name)
 
 
 def check_two_classes(classes: Any, prefer: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from polytome.errors import DataError
+from polytome.errors import ArgumentError, DataError
 from polytome.models.fitted_source import source_of
 from polytome.tables.data_frames import frame_of, is_data_frame
 from polytome.tables.encoder import Encoder
@@ -16,7 +16,7 @@ from polytome.tables.frames import Frame, cells_of
 from polytome.tables.label_columns import read_labels
 from polytome.tables.table import Table, encode_rows
 
-__all__ = ["against_rest", "encoded_rows", "labelled_rows", "table_of"]
+__all__ = ["against_rest", "encoded_rows", "held_out_rows", "labelled_rows", "table_of"]
 
 
 def table_of(model: Any, X: Any, y: Any = None, *, labels: bool = True, weights: bool = False) -> Table | None:
@@ -79,6 +79,22 @@ def labelled_rows(model: Any, X: Any, y: Any = None) -> tuple[Any, Any]:
             "a data frame with its column of labels)"
         )
     return X, y
+
+
+def held_out_rows(model: Any) -> tuple[Any, Any, Any]:
+    """Features, labels and weights of the rows that training held out; the features may be a
+    `StreamedTable`, which has its labels and weights.
+
+    Raises:
+        ArgumentError: the model has none.
+    """
+    held_out = source_of(model).held_out
+    if held_out is None:
+        raise ArgumentError(
+            "X, y: the model has no rows that training held out (those that train(test_fraction=...) holds out are "
+            "kept as long as the model is in memory); give rows with labels"
+        )
+    return held_out.X, held_out.y, held_out.weight
 
 
 def against_rest(y: Any, positive: str) -> Any:
