@@ -511,7 +511,8 @@ def _check_claims(truth: Truth, problem: BallProblem, value: Any) -> None:
     """The other numbers of a certificate."""
     claim = truth.model.certificate_
     for coefficients, (low, high) in zip(truth.model.coef_.T, problem.bounds or (), strict=False):
-        if not ((coefficients >= low) & (coefficients <= high)).all():
+        exact = coefficients.astype(np.float64)  # a float32 cannot be compared with a bound beyond its range
+        if not ((exact >= low) & (exact <= high)).all():
             truth.faults.append("not within bounds")
     if abs(value - arb(claim.objective)) > arb(claim.gap) + SLACK * value:
         truth.faults.append("objective off")
