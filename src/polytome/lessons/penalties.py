@@ -551,7 +551,7 @@ def draw_valley(X: Array, y: Array, free: Array, held: Array) -> Figure:
     """The loss of a few flowers without and with a penalty."""
     from polytome.plots.drawing import PALETTE, new_figure
 
-    figure, panels = new_figure(width=7.0, height=3.6, columns=2)
+    figure, panels = new_figure(width=7.0, height=4.1, columns=2)
     across, up, points = plane((-6, 30), (-14, 22))
     loss = mean_log_loss(points, X, y)
     penalised = loss + (points**2).sum(axis=1) / (2 * len(y))
