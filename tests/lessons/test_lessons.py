@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 
@@ -20,10 +21,31 @@ from polytome.teaching.page import Code, Correction, Figure, Flashcard, Page, Qu
 LESSONS = [lesson.name for lesson in catalogue()]
 
 
+CUT_OFF: list[str] = []
+"""Figures of the lessons that have run, of which something lies outside the paper."""
+
+
 @cache
 def page_of(name: str) -> Page:
     """The page of a lesson, run once for all tests of a process."""
-    return run_lesson(find_lesson(name))
+    if find_spec("matplotlib") is None:
+        return run_lesson(find_lesson(name))
+    from polytome.plots import drawing
+
+    def noted(figure):
+        settled = settle(figure)
+        left, bottom, right, top = settled.get_tightbbox().extents
+        width, height = settled.get_size_inches()
+        if min(left, bottom, width - right, height - top) < -0.02:  # inches
+            CUT_OFF.append(f"{name}: {[panel.get_title(loc='left') for panel in settled.axes]}")
+        return settled
+
+    settle = drawing.settle
+    drawing.settle = noted
+    try:
+        return run_lesson(find_lesson(name))
+    finally:
+        drawing.settle = settle
 
 
 @pytest.fixture(params=LESSONS)
@@ -41,6 +63,10 @@ def test_lessons_say_what_they_are(lesson):
 def test_nothing_disagrees_with_the_documents(page):
     wrong = [verdict for verdict in page.verdicts if verdict.outcome == "disagrees"]
     assert not wrong
+
+
+def test_nothing_is_drawn_beyond_the_paper(page):
+    assert not CUT_OFF
 
 
 def test_what_could_not_run_says_why(page):
