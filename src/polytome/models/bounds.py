@@ -85,7 +85,7 @@ def check_named_bounds(given: Any, encoder: Encoder | None) -> None:
         >>> encoder = Encoder((Column("age", "number"),), None, missing="error", unknown="error")
         >>> check_named_bounds({"aeg": (0, 1)}, encoder)
         Traceback (most recent call last):
-        polytome.errors.ArgumentError: bounds names 'aeg', which is not a column of X: it has age; did you mean 'age'?
+        polytome.errors.ArgumentError: bounds names 'aeg', which is not a column of X: it has 'age'; did you mean 'age'?
     """
     if isinstance(given, Mapping):
         _by_key(given, None if encoder is None else _columns(encoder))
