@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, repeat
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import (
     LBFGS,
+    DualCoordinateAscent,
     GradientDescent,
     Iterate,
     Newton,
@@ -160,8 +162,7 @@ def test_row_space_of_sparse_and_shifted_columns() -> None:
     rng = np.random.default_rng(4)
     X = sparse.random_array((20, 900), density=0.05, random_state=rng, format="csr")
     y = rng.integers(0, 3, size=20)
-    fits = [LogisticRegression(solver=s, tol=1e-12, scale="standard").fit(X, y) for s in ("auto", "lbfgs")]
-    assert isinstance(fits[0].solver_.solver, RowSpace)
+    fits = [LogisticRegression(solver=s, tol=1e-12, scale="standard").fit(X, y) for s in (RowSpace(Newton()), "lbfgs")]
     # Scaled columns count the rounding of their deviations: no smaller gap is proved, and
     # coefficients go by its root.
     np.testing.assert_allclose(fits[1].coef_, fits[0].coef_, rtol=1e-4, atol=1e-4)
@@ -543,6 +544,11 @@ def test_solver_stands_for_itself_and_seeds_are_kept() -> None:
     assert len({named_solver("sgd", make_objective(), state).solver.seed for _ in range(2)}) == 2
 
 
+def without_entries(n: int, d: int) -> Any:
+    """A matrix of zeros; a sparse one where a dense one would be large."""
+    return np.zeros((n, d)) if n * d < 2_000_000 else sparse.csr_array((n, d))
+
+
 @pytest.mark.parametrize(
     ("n", "d", "K", "expected"),
     [
@@ -560,9 +566,23 @@ def test_solver_stands_for_itself_and_seeds_are_kept() -> None:
 )
 def test_choice_by_shape(n: int, d: int, K: int, expected: str) -> None:
     """From a matrix without entries: the choice looks at the shape alone."""
-    rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % K)
+    rows = as_rows(without_entries(n, d), np.arange(n) % K)
     solver = choose_solver(Objective(Logistic() if K == 2 else Softmax(K), L2(1.0), rows)).solver
     assert type(solver).__name__ == expected
+
+
+def test_few_entries_in_more_columns_than_rows_are_left_to_dual_steps(rng: np.random.Generator) -> None:
+    """A short text has a dozen of terms: a decomposition of the rows would forget that."""
+    if native.instruction_set() is None:
+        pytest.skip("no compiled code")
+    X = sparse.random_array((300, 900), density=0.01, random_state=rng, format="csr")
+    y = (X @ rng.normal(size=900) > 0).astype(int)
+    for matrix, expected in ((X, DualCoordinateAscent), (X.toarray(), RowSpace)):
+        model = LogisticRegression().fit(matrix, y)
+        assert isinstance(model.solver_.solver, expected)
+        assert model.certificate_.holds
+    full = sparse.csr_array(rng.normal(size=(300, 900)))
+    assert isinstance(LogisticRegression().fit(full, y).solver_.solver, RowSpace)
 
 
 @dataclass(frozen=True)
@@ -616,7 +636,7 @@ def test_lbfgs_goes_on_for_as_long_as_the_rest_of_newtons_method_would_take() ->
 def test_choice_by_shape_of_many_binary_models(n: int, d: int, loss: Loss, expected: str) -> None:
     """As dear as their blocks: the joint Hessian of 26 letters in pairs would have had the side
     5,525."""
-    rows = as_rows(sparse.csr_array((n, d)), np.arange(n) % 3)
+    rows = as_rows(without_entries(n, d), np.arange(n) % 3)
     assert type(choose_solver(Objective(loss, L2(1.0), rows)).solver).__name__ == expected
 
 

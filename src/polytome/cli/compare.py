@@ -124,8 +124,8 @@ def _show(first: Path, second: Path, source: str, found: Comparison, numbers: An
     ]
     show_table(console, "Rows by who is right", ("first", "second right", "second wrong"), counts)
     console.print(
-        f"\nBoth put {found.agreement:.1%} of the rows into the same class. McNemar's exact test that both are\n"
-        f"right equally often: p = {found.p_value:.3g}."
+        f"\nBoth put {found.agreement:.1%} of the rows into the same class. McNemar's exact test that both are right "
+        f"equally often: p = {found.p_value:.3g}."
     )
     for is_second, who in ((False, "first"), (True, "second")):
         _show_rows(console, found, numbers, is_second, who)

@@ -39,6 +39,7 @@ _REMAINING_NEWTON_STEPS = 5  # of Newton's method, where L-BFGS hands over
 _HESSIAN_SPEEDUP = 8  # operations of a Hessian in the time that one of a pass takes
 _MIN_PATIENCE_ITERATIONS = 100  # iterations: what the products of a sampled Newton's method cost at least
 _MAX_ROW_SPACE_ENTRIES = 2**23
+_FEW_ENTRIES = 10  # times those of a row are no more than there are columns
 _SAMPLED_ROWS = 1000
 _MAX_DUAL_CURVATURE = 1000.0  # C times the mean squared length of a row
 _LBFGS_PASSES = 400  # that L-BFGS may need; what costs no more is left to Newton's method, whose steps are surer
@@ -83,10 +84,10 @@ def choose_solver(objective: Objective) -> Choice:
     over after thirty iterations, with equal rows merged; not so for several outputs of a separable
     loss, each of which has a quasi-Newton matrix to itself.
 
-    Sparse rows in very many columns go to `DualCoordinateAscent`, whose step costs no more than a
-    row's own entries, unless the penalty is so weak that it would be slow. Where there are fewer
-    rows than columns, and few enough entries for a decomposition, Newton or L-BFGS works in the
-    space of the rows.
+    Sparse rows in very many columns, or in more than there are rows, go to `DualCoordinateAscent`,
+    whose step costs no more than a row's own entries, unless the penalty is so weak that it would
+    be slow. Where there are fewer other rows than columns, and few enough entries for a
+    decomposition, Newton or L-BFGS works in the space of the rows.
 
     Example:
         >>> import numpy as np
@@ -107,15 +108,15 @@ def choose_solver(objective: Objective) -> Choice:
         return Choice(ProximalNewton(), f"coefficients within bounds, {d:,} columns, {n:,} rows")
     if objective.penalty.has_rest:
         return Choice(ProximalNewton(), f"a penalty with absolute values, {d:,} columns, {n:,} rows")
-    resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant
-    if resident and alike and d > max(n, _MIN_ROW_SPACE_COLUMNS) and n * d <= _MAX_ROW_SPACE_ENTRIES:
-        inner = _by_cost(objective, n, n + 1)
-        return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
     curvature = _dual_curvature(objective)
     if curvature <= _MAX_DUAL_CURVATURE:
         entries = objective.rows.facts.n_entries / n
         size = f"rows of {entries:.0f} entries on average in {d:,} columns"
         return Choice(DualCoordinateAscent(), f"{size}; C times their mean squared length is {curvature:.2g}")
+    resident, alike = objective.rows.facts.is_resident, objective.penalty.is_rotation_invariant
+    if resident and alike and d > max(n, _MIN_ROW_SPACE_COLUMNS) and n * d <= _MAX_ROW_SPACE_ENTRIES:
+        inner = _by_cost(objective, n, n + 1)
+        return Choice(RowSpace(inner.solver), f"{n:,} rows span few of {d:,} dimensions; there, {inner.reason}")
     return _by_cost(objective, n, d + 1)
 
 
@@ -163,11 +164,17 @@ def _products_of_entries(objective: Objective, n_columns: int) -> float | None:
 
 def _dual_curvature(objective: Objective) -> float:
     """C times the mean squared length of a row, if rows are sparse and columns too many for a
-    matrix of them; else infinity."""
+    matrix of them, or more than rows of few entries; else infinity."""
     rows, penalty, facts = objective.rows, objective.penalty, objective.rows.facts
     if penalty.is_nothing or objective.unpenalised.size:
         return np.inf
-    if not (facts.is_resident and facts.is_sparse and facts.n_features > MAX_GRAM_COLUMNS):
+    if not (facts.is_resident and facts.is_sparse):
+        return np.inf
+    is_wide = facts.n_features > max(facts.n_rows, _MIN_ROW_SPACE_COLUMNS)
+    if not (
+        facts.n_features > MAX_GRAM_COLUMNS
+        or (is_wide and _FEW_ENTRIES * facts.n_entries <= facts.n_rows * facts.n_features)
+    ):
         return np.inf
     if not isinstance(objective.loss, (Softmax, Logistic, IndependentSigmoids)):
         return np.inf
