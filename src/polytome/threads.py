@@ -4,17 +4,23 @@ threads share."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
-from threading import RLock, get_ident
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from threading import Event, RLock, get_ident
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from polytome.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 Value = TypeVar("Value")
 
-__all__ = ["available_threads", "kept", "one_blas_thread"]
+__all__ = ["available_threads", "kept", "one_blas_thread", "watch"]
+
+_POLL_SECONDS = 0.05
 
 
 def available_threads() -> int:
@@ -69,6 +75,39 @@ def kept(compute: Callable[[Any], Value]) -> Callable[[Any], Value]:
         return found
 
     return value
+
+
+def watch(
+    pending: Collection[Future[Any]], events: SimpleQueue[object], stop: Event, tell: Callable[[], object]
+) -> None:
+    """Waits for work in other threads. It is to stop once `tell` says so, or at Ctrl-C; at another
+    Ctrl-C nothing is waited for.
+
+    Args:
+        pending: the work.
+        events: what it puts in whenever a part of it is finished.
+        stop: what it looks at to see whether it is to stop.
+        tell: called for each event; a true return value stops.
+
+    Example:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> events, stop = SimpleQueue(), Event()
+        >>> with ThreadPoolExecutor(1) as pool:
+        ...     watch([pool.submit(events.put, None)], events, stop, lambda: True)
+        >>> stop.is_set()
+        True
+    """
+    while not all(future.done() for future in pending) or not events.empty():
+        try:
+            events.get(timeout=_POLL_SECONDS)
+            if tell():
+                stop.set()
+        except Empty:
+            pass
+        except KeyboardInterrupt:
+            if stop.is_set():
+                raise
+            stop.set()
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def check_named_bounds(given: Any, encoder: Encoder | None) -> None:
         polytome.errors.ArgumentError: bounds names 'aeg', which is not a column of X: it has 'age'; did you mean 'age'?
     """
     if isinstance(given, Mapping):
-        _by_key(given, None if encoder is None else _columns(encoder))
+        _by_key(given, None if encoder is None else encoder.column_widths)
 
 
 def bounds_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -> tuple[Array, Array] | None:
@@ -117,7 +117,7 @@ def bounds_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -
         names = feature_names_in(estimator)
         columns = None if names is None else [(str(name), 1) for name in names]
         if encoder is not None:
-            columns = _columns(encoder)
+            columns = encoder.column_widths
         if columns is None and not any(isinstance(key, str) for key in given):
             columns = [("", 1)] * n_features
         low, high = _by_key(given, columns)
@@ -300,11 +300,6 @@ def _check_pair(low: float, high: float, what: str) -> None:
         raise ArgumentError(f"{place} from {low:g} to {high:g}: the lower bound is above the upper one")
     if low == np.inf or high == -np.inf:
         raise ArgumentError(f"{place} from {low:g} to {high:g}: no coefficient is there; None is no bound")
-
-
-def _columns(encoder: Encoder) -> list[tuple[str, int]]:
-    """Each column's name, and how many features it became."""
-    return [(column.name, column.width) for column in encoder.columns]
 
 
 def _by_key(given: Mapping[Any, Any], columns: list[tuple[str, int]] | None) -> tuple[Array, Array]:

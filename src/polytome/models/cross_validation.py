@@ -48,7 +48,7 @@ from polytome.objective.objective import all_scores
 from polytome.rows import as_rows
 from polytome.rows.blocks import submitted
 from polytome.solvers import Progress, Solver, Stop
-from polytome.threads import available_threads
+from polytome.threads import available_threads, watch
 
 Array = NDArray[Any]
 
@@ -56,7 +56,6 @@ __all__ = ["LogisticRegressionCV", "chosen_by_rule", "mean_and_error", "scorer_o
 
 _RULES = ("min", "1se")
 _SQUARES_BEGIN = 10.0  # times the largest gradient: the strongest L2 penalty of a grid
-_POLL_SECONDS = 0.2
 
 
 class _OfFold(NamedTuple):
@@ -447,30 +446,23 @@ class _Search:
         tasks = [task for task in tasks if task not in known]
         found, events, stop = dict(known), queue.SimpleQueue[object](), Event()
         workers = max(1, min(n_threads, len(tasks)))
-        total, began, done, interrupted = len(tasks) * len(self.Cs), time.perf_counter(), 0, False
+        total, began, done = len(tasks) * len(self.Cs), time.perf_counter(), 0
 
         def fit(task: tuple[int, int]) -> _OfFold | None:
             return self._fold(*task, n_threads=n_threads // workers, stop=stop, tell=events.put)
 
+        def tell() -> bool:
+            nonlocal done
+            done += 1
+            return bool(report(PathProgress(done, total, time.perf_counter() - began)))
+
         with ThreadPoolExecutor(workers) as pool:
             pending = {submitted(pool, fit, task): task for task in tasks}
-            while not all(future.done() for future in pending) or not events.empty():
-                try:
-                    events.get(timeout=_POLL_SECONDS)
-                    done += 1
-                    interrupted |= bool(report(PathProgress(done, total, time.perf_counter() - began)))
-                except queue.Empty:
-                    pass
-                except KeyboardInterrupt:
-                    if stop.is_set():
-                        raise
-                    interrupted = True
-                if interrupted:
-                    stop.set()
+            watch(pending, events, stop, tell)
         for future, task in pending.items():
             if (part := future.result()) is not None:
                 found[task] = part
-        return found, interrupted
+        return found, stop.is_set()
 
     def _fold(
         self, fold: int, place: int, *, n_threads: int, stop: Event, tell: Callable[[object], None]

@@ -83,7 +83,7 @@ def check_named_weights(given: Any, encoder: Encoder | None) -> None:
         polytome.errors.ArgumentError: penalty_weights names 'aeg', which is not a column of X: it has ...
     """
     if isinstance(given, Mapping):
-        _by_name(given, None if encoder is None else _columns(encoder))
+        _by_name(given, None if encoder is None else encoder.column_widths)
 
 
 def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -> Array | None:
@@ -105,7 +105,7 @@ def penalty_weights_of(estimator: Any, n_features: int, encoder: Encoder | None 
     if isinstance(given, Mapping):
         names = feature_names_in(estimator)
         columns = None if names is None else [(str(name), 1) for name in names]
-        weights = _by_name(given, columns if encoder is None else _columns(encoder))
+        weights = _by_name(given, columns if encoder is None else encoder.column_widths)
     else:
         weights = np.asarray(given, dtype=np.float64)
         if weights.shape != (n_features,):
@@ -154,11 +154,6 @@ def weights_text(weights: float | Array | None) -> str:
         return "none"
     zeros = int((np.asarray(weights) == 0).sum())
     return f"{np.size(weights)} given numbers" + (f", {zeros} of them 0" if zeros else "")
-
-
-def _columns(encoder: Encoder) -> list[tuple[str, int]]:
-    """Each column's name, and how many features it became."""
-    return [(column.name, column.width) for column in encoder.columns]
 
 
 def _by_name(given: Mapping[str, float], columns: list[tuple[str, int]] | None) -> Array:

@@ -31,7 +31,7 @@ from polytome.models.peer_settings import threads_of
 from polytome.models.settings import check_whole_number, real_number
 from polytome.rows.blocks import submitted
 from polytome.solvers import Progress, Stop
-from polytome.threads import available_threads
+from polytome.threads import available_threads, watch
 
 Array = NDArray[Any]
 
@@ -39,7 +39,6 @@ __all__ = ["StabilitySelection"]
 
 _FIRST_STRENGTH, _LAST_STRENGTH = 2.0, 0.002
 """Of the largest useful strength of all rows: where the paths of half samples begin and end."""
-_POLL_SECONDS = 0.05
 
 
 class StabilitySelection(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -274,31 +273,23 @@ class _Sampling:
         """What each half chose, in parallel threads, and whether it was stopped."""
         events, stop = queue.SimpleQueue[object](), Event()
         total, workers = len(self.halves), max(1, min(n_threads, len(self.halves)))
-        began, done, interrupted = time.perf_counter(), 0, False
+        began, done = time.perf_counter(), 0
 
         def choose(half: int) -> _OfHalf | None:
             chosen = self._half(half, n_threads // workers, stop)
             events.put(None)
             return chosen
 
+        def tell() -> bool:
+            nonlocal done
+            done += 1
+            return not stop.is_set() and bool(report(PathProgress(done, total, time.perf_counter() - began)))
+
         with ThreadPoolExecutor(workers) as pool:
             pending = [submitted(pool, choose, half) for half in range(total)]
-            while not all(future.done() for future in pending) or not events.empty():
-                try:
-                    events.get(timeout=_POLL_SECONDS)
-                    done += 1
-                    if not stop.is_set():
-                        interrupted |= bool(report(PathProgress(done, total, time.perf_counter() - began)))
-                except queue.Empty:
-                    pass
-                except KeyboardInterrupt:
-                    if stop.is_set():
-                        raise
-                    interrupted = True
-                if interrupted:
-                    stop.set()
+            watch(pending, events, stop, tell)
         results = [future.result() for future in pending]
-        return {half: result for half, result in enumerate(results) if result is not None}, interrupted
+        return {half: result for half, result in enumerate(results) if result is not None}, stop.is_set()
 
     def _half(self, half: int, n_threads: int, stop: Event) -> _OfHalf | None:
         """The first columns to come in on one half; None where it was stopped."""

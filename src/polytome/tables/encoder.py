@@ -153,6 +153,11 @@ class Encoder:
         return tuple(dict.fromkeys(whole.get(column.name, column.name) for column in self.columns))
 
     @property
+    def column_widths(self) -> list[tuple[str, int]]:
+        """Each column's name, and how many features it becomes."""
+        return [(column.name, column.width) for column in self.columns]
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the encoded columns, see `Column.feature_names`."""
         return tuple(name for column in self.columns for name in column.feature_names)
