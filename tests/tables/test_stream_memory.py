@@ -95,8 +95,8 @@ def test_opening_keeps_a_byte_for_each_row(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "weight", "held_out", "allowed"),
     [
-        ({"solver": "newton"}, None, 0.2, 12),
-        ({"solver": "lbfgs", "class_weight": "balanced"}, "w", None, 28),  # of which weights are 16
+        ({"solver": "newton"}, None, 0.2, 10),
+        ({"solver": "lbfgs", "class_weight": "balanced"}, "w", None, 26),  # of which weights are 16
     ],
 )
 def test_a_fit_takes_no_more_for_each_row_than_is_forecast(

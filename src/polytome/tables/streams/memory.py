@@ -12,7 +12,7 @@ __all__ = ["bytes_of", "check_memory"]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\s*")
-_BYTES_OF_ROW = 12  # a label, the number of a row that is drawn, and which rows are held out
+_BYTES_OF_ROW = 10  # a label, the number of a row that is drawn, and which rows are held out
 _BYTES_OF_WEIGHT = 16  # as it is read, and times the weight of its class
 _BYTES_OF_VALUE = 160  # of a piece: as it is stored, decoded and encoded, of the pieces that are held at a time
 _BYTES_ALWAYS = 2**26
