@@ -296,15 +296,25 @@ def test_a_stop_does_not_wait_for_images_without_end(tmp_path):
     assert "Traceback" not in log
 
 
+# One that looks for room twenty times as often, so that the test does not wait for it.
+EAGER = """
+import asyncio.constants
+from polytome.cli import main
+from polytome.serve import listening
+
+asyncio.constants.ACCEPT_RETRY_DELAY, listening._SHED_EVERY = 0.05, 0.025
+main()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's limits")
 @pytest.mark.parametrize("files", [64, 200])
 def test_a_server_that_runs_out_of_files_says_so_in_a_line(iris_path, files):
     import resource
 
     limit = (files, files)
-    server, address, _ = start(
-        str(iris_path), "--port", "0", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-    )
+    limited = {"program": EAGER, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)}
+    server, address, _ = start(str(iris_path), "--port", "0", **limited)
     place, began = tuple(address.split(":")), time.monotonic()
     half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"
     for request in (b"", half):
