@@ -10,7 +10,6 @@ import threading
 import time
 from contextlib import suppress
 
-import numpy as np
 import pytest
 
 import polytome
@@ -93,14 +92,12 @@ def test_large_requests_leave_small_ones_their_turn(iris_path):
         threads = [threading.Thread(target=lambda: answers.append(client.rows(large))) for _ in range(2)]
         for thread in threads:
             thread.start()
-        waits = []
+        answered = 0
         while any(thread.is_alive() for thread in threads):
-            began = time.perf_counter()
             assert client.rows(large[:1]).status == 200
-            waits.append(time.perf_counter() - began)
+            answered += 1
     assert [len(answer.json["predictions"]) for answer in answers] == [60_000, 60_000]
-    assert len(waits) > 5
-    assert np.median(waits) < sum(waits) / 8  # or they would wait for the large ones to end
+    assert answered > 5  # where each waits for a large one to end, there are three at the most
 
 
 # A server that has minutes to stop: on a busy machine twenty seconds may be too few for what waits.
