@@ -77,7 +77,8 @@ def test_the_parts_that_rule() -> None:
     assert forecast(wide, DualCoordinateAscent(then=None)) < forecast(wide, DualCoordinateAscent())
 
 
-# What is imported takes a process two seconds, so each fit is made in a child of one that has it all.
+# What is imported takes a process two seconds, so each fit is made in a child of one that has it
+# all.
 PEAK = """
 import gc, os, sys
 from pathlib import Path
