@@ -39,8 +39,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines no test runs, those of other processes included: a table, pages in htmlcov/, and
-    at the end the percentage that is run."""
+    """Which lines no test runs, in any process: a table, pages in htmlcov/, the percentage run."""
     session.install("-e", ".[all]", "pytest-cov>=7", "coverage>=7.10")
     reports = ["--cov", "--cov-report=term", "--cov-report=html"]
     session.run("python", "-m", "pytest", "-n", "auto", *reports, *session.posargs)

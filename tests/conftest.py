@@ -11,6 +11,10 @@ from hypothesis import HealthCheck, settings
 from browsing import chromium_or_skip
 from registry import LOSSES, PENALTIES, REPRESENTATIONS, SOLVERS
 
+# Collecting makes a million objects that all stay: looking through them for what may be freed takes
+# a seventh of it.
+gc.disable()
+
 # The suite draws the same examples on every run, however busy the machine is.
 settings.register_profile(
     "same-every-time",
@@ -71,6 +75,7 @@ def pytest_collection_finish():
     """What exists by now stays to the end: looking through it again and again for what may be freed
     takes a twentieth of the time."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def chromium():
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is absent")
     path = chromium_or_skip()
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
 

@@ -21,6 +21,12 @@ def written(path: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def few_made_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of a fit on paper does not depend on how many rows are made up to be timed."""
+    monkeypatch.setattr("polytome.models.cost._MADE_ENTRIES", 2**17)
+
+
 def test_a_data_set() -> None:
     said = " ".join(done("plan", "iris").split())
     assert re.search(r"Data iris: 150 rows, 4 columns, 3 classes; 4.8 kB in memory", said)

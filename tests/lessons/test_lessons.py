@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,12 @@ LESSONS = [lesson.name for lesson in catalogue()]
 def page_of(name: str) -> Page:
     """The page of a lesson, run once for all tests of a process."""
     return run_lesson(find_lesson(name))
+
+
+@cache
+def figures_of(name: str) -> list[tuple[Figure, Any]]:
+    """The figures of a lesson, each drawn once."""
+    return [(block, block.draw()) for block in page_of(name).blocks if isinstance(block, Figure)]
 
 
 @pytest.fixture(params=LESSONS)
@@ -43,14 +50,13 @@ def test_nothing_disagrees_with_the_documents(page):
     assert not wrong
 
 
-def test_nothing_is_drawn_beyond_the_paper(page):
+@pytest.mark.parametrize("name", LESSONS)
+def test_nothing_is_drawn_beyond_the_paper(name):
     pytest.importorskip("matplotlib")
-    for block in page.blocks:
-        if isinstance(block, Figure):
-            figure = block.draw()
-            left, bottom, right, top = figure.get_tightbbox().extents
-            width, height = figure.get_size_inches()
-            assert min(left, bottom, width - right, height - top) > -0.01, block.name  # inches
+    for block, figure in figures_of(name):
+        left, bottom, right, top = figure.get_tightbbox().extents
+        width, height = figure.get_size_inches()
+        assert min(left, bottom, width - right, height - top) > -0.01, block.name  # inches
 
 
 def test_what_could_not_run_says_why(page):
@@ -106,13 +112,12 @@ def test_figures_are_drawn_with_labelled_axes(name):
     pytest.importorskip("matplotlib")
     from polytome.plots.drawing import unlabelled
 
-    figures = [block for block in page_of(name).blocks if isinstance(block, Figure)]
-    names = [figure.name for figure in figures]
+    names = [block.name for block, _ in figures_of(name)]
     assert len(names) == len(set(names))
-    for figure in figures:
-        assert len(figure.alternative) > 30, figure.name
-        assert figure.caption.rstrip().endswith((".", "?")), figure.name
-        assert not unlabelled(figure.draw()), figure.name
+    for block, figure in figures_of(name):
+        assert len(block.alternative) > 30, block.name
+        assert block.caption.rstrip().endswith((".", "?")), block.name
+        assert not unlabelled(figure), block.name
 
 
 def test_a_lesson_runs_as_a_file():

@@ -17,6 +17,14 @@ from polytome.objective import Objective
 from polytome.solvers.memory import forecast
 
 
+@pytest.fixture(autouse=True)
+def few_made_rows_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is promised on paper holds whether the rows made up to be timed are many or few; and on
+    a busy machine no trial is cut short."""
+    monkeypatch.setattr("polytome.models.cost._MADE_ENTRIES", 2**17)
+    monkeypatch.setattr("polytome.solvers.trial._MAX_SECONDS", 3600.0)
+
+
 def test_few_rows_cost_what_their_fit_takes() -> None:
     X, y = load_digits(return_X_y=True)
     model = LogisticRegression(tol=1e-6, callback=lambda progress: True, verbose=1)

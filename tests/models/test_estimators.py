@@ -363,7 +363,7 @@ def test_solvers_agree_through_the_estimator() -> None:
         ("newton", 1e-12),
         ("lbfgs", 1e-12),
         ("gradient-descent", 1e-8),
-        (StochasticGradientDescent(0.2, batch_size=8, decay=0.05), 1e-4),
+        (StochasticGradientDescent(0.5, batch_size=40, decay=0.05), 1e-4),
     ):
         model = LogisticRegression(solver=solver, tol=tol, scale="standard").fit(X, y)
         assert model.stop_ is Stop.CERTIFIED

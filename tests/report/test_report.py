@@ -262,7 +262,7 @@ def test_names_and_labels_stay_text():
 
 def test_thousands_of_sparse_features():
     rng = np.random.default_rng(0)
-    X = sparse.random(400, 130_000, density=2e-4, format="csr", random_state=1)
+    X = sparse.random_array((400, 130_000), density=2e-4, format="csr", random_state=np.random.default_rng(1))
     y = rng.integers(0, 3, size=400)
     model = LogisticRegression(C=10).fit(X, y)
     html = model.report(X[:100], y[:100], X_train=X, y_train=y).html

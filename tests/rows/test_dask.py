@@ -265,10 +265,14 @@ def test_files_by_a_client(workers: DaskWorkers, rng: np.random.Generator, tmp_p
     there.save(tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize(("ending", "target"), [("csv", "y"), ("svm", None), ("npy", "last")])
+@pytest.mark.parametrize(
+    ("ending", "target", "settings"),
+    [("csv", "y", {}), ("svm", None, {"l1_ratio": 0.5, "C": 0.1}), ("npy", "last", {"C": np.inf})],
+)
 def test_files_of_other_kinds_with_test_rows_a_copy_and_a_checkpoint(
     ending: str,
     target: str | None,
+    settings: dict[str, float],
     workers: DaskWorkers,
     rng: np.random.Generator,
     tmp_path: Path,
@@ -287,14 +291,12 @@ def test_files_of_other_kinds_with_test_rows_a_copy_and_a_checkpoint(
     monkeypatch.chdir(tmp_path)  # the workers began in another folder
     here = hold_out_streamed(open_rows(tmp_path / f"*.{ending}", target=target), 0.2)
     there = hold_out_streamed(open_rows(f"*.{ending}", target=target, workers=workers), 0.2)
-    for settings in ({}, {"l1_ratio": 0.5, "C": 0.1}, {"C": np.inf}):
-        wanted, path = fit_streamed(LogisticRegression(**settings), here), tmp_path / "fit.checkpoint"
-        for rows in (there, cached(there, "copies"), here):  # each goes on from the sums of those before
-            found = fit_streamed(LogisticRegression(**settings), rows, checkpoint=path)
-            assert_array_equal(found.coef_, wanted.coef_)
-            assert found.certificate_.to_json() == wanted.certificate_.to_json()
-            assert_array_equal(fit_streamed(LogisticRegression(**settings), rows).coef_, wanted.coef_)
-        path.unlink()
+    wanted, path = fit_streamed(LogisticRegression(**settings), here), tmp_path / "fit.checkpoint"
+    for rows in (there, cached(there, "copies"), here):  # each goes on from the sums of those before
+        found = fit_streamed(LogisticRegression(**settings), rows, checkpoint=path)
+        assert_array_equal(found.coef_, wanted.coef_)
+        assert found.certificate_.to_json() == wanted.certificate_.to_json()
+        assert_array_equal(fit_streamed(LogisticRegression(**settings), rows).coef_, wanted.coef_)
 
 
 def test_a_data_frame(workers: DaskWorkers, rng: np.random.Generator) -> None:

@@ -10,7 +10,6 @@ import threading
 import time
 from contextlib import suppress
 
-import numpy as np
 import pytest
 
 import polytome
@@ -93,14 +92,12 @@ def test_large_requests_leave_small_ones_their_turn(iris_path):
         threads = [threading.Thread(target=lambda: answers.append(client.rows(large))) for _ in range(2)]
         for thread in threads:
             thread.start()
-        waits = []
+        answered = 0
         while any(thread.is_alive() for thread in threads):
-            began = time.perf_counter()
             assert client.rows(large[:1]).status == 200
-            waits.append(time.perf_counter() - began)
+            answered += 1
     assert [len(answer.json["predictions"]) for answer in answers] == [60_000, 60_000]
-    assert len(waits) > 5
-    assert np.median(waits) < sum(waits) / 8  # or they would wait for the large ones to end
+    assert answered > 5  # where each waits for a large one to end, there are three at the most
 
 
 # A server that has minutes to stop: on a busy machine twenty seconds may be too few for what waits.
@@ -296,15 +293,25 @@ def test_a_stop_does_not_wait_for_images_without_end(tmp_path):
     assert "Traceback" not in log
 
 
+# One that looks for room twenty times as often, so that the test does not wait for it.
+EAGER = """
+import asyncio.constants
+from polytome.cli import main
+from polytome.serve import listening
+
+asyncio.constants.ACCEPT_RETRY_DELAY, listening._SHED_EVERY = 0.05, 0.025
+main()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's limits")
 @pytest.mark.parametrize("files", [64, 200])
 def test_a_server_that_runs_out_of_files_says_so_in_a_line(iris_path, files):
     import resource
 
     limit = (files, files)
-    server, address, _ = start(
-        str(iris_path), "--port", "0", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-    )
+    limited = {"program": EAGER, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit)}
+    server, address, _ = start(str(iris_path), "--port", "0", **limited)
     place, began = tuple(address.split(":")), time.monotonic()
     half = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"
     for request in (b"", half):

@@ -149,7 +149,7 @@ def test_squared_loss_is_ridge_regression_in_closed_form() -> None:
 @pytest.mark.parametrize("strength", [1e-5, 1e-2, 10.0])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_row_space_equals_the_primal_solution(K: int, strength: float, fit_intercept: bool) -> None:
-    objective = make_objective(K, n=12, d=60, strength=strength, fit_intercept=fit_intercept)
+    objective = make_objective(K, n=12, d=30, strength=strength, fit_intercept=fit_intercept)
     primal = minimize(objective, Newton(), tol=1e-22).coefficients
     for inner in (Newton(), LBFGS()):
         solution = minimize(objective, RowSpace(inner), tol=1e-22)

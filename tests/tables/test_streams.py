@@ -84,8 +84,8 @@ def test_iris_and_digits(tmp_path: Path) -> None:
 
 
 def test_pieces_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(people(), tmp_path / "people.parquet", 33)
-    for rows in (1, 10, 64):
+    for rows, n_rows in ((1, 100), (10, 400), (64, 400)):
+        path = written(people(n_rows), tmp_path / f"{rows}.parquet", 33)
         monkeypatch.setattr("polytome.tables.streams.opening._MOST_PIECE_ROWS", rows)
         assert_same(path, target="income", drop=["town"])
 

@@ -200,8 +200,11 @@ class _Problem:
         mixed = self._mixed(np.array([[Decimal(k == m) for m in free] for k in free]))
         for k in free:
             for m in free[k:]:
-                curvature = self.weight[:, 0] * p[:, k] * (Decimal(k == m) - p[:, m])
-                H[k, :, m] = H[m, :, k] = (X * curvature[:, None]).T @ X + np.diag(self.ridge) * mixed[k, m]
+                block, curvature = H[k, :, m], self.weight[:, 0] * p[:, k] * (Decimal(k == m) - p[:, m])
+                for j, column in enumerate(X.T):
+                    block[j, : j + 1] = block[: j + 1, j] = (curvature * column) @ X[:, : j + 1]
+                    block[j, j] += self.ridge[j] * mixed[k, m]
+                H[m, :, k] = block
         return H.reshape((len(free) * len(X.T),) * 2)
 
     def _length(self, scores: Array, p: Array, step: Array, slope: Decimal) -> tuple[Decimal, Array]:
@@ -236,15 +239,18 @@ def _predictions(scores: Array) -> Array:
 
 
 def _quotient(A: Array, b: Array) -> Array | None:
-    """`A^-1 b` for a matrix that is positive definite; None where the digits have nothing left of
-    that."""
-    A, b, x = A.copy(), b.copy(), np.full(len(b), _ZERO)
-    for j in range(len(b)):
+    """`A^-1 b` for a matrix that is positive definite, of which the lower half is read; None where
+    the digits have nothing left of that."""
+    A, pivots, x = A.copy(), np.full(len(b), _ZERO), b.copy()
+    for j in range(len(b)):  # column after column of L, with A = L diag(pivots) L'
+        if j:
+            A[j:, j] -= A[j:, :j] @ (A[j, :j] * pivots[:j])
+            x[j] -= A[j, :j] @ x[:j]
         if not A[j, j] > 0:
             return None
-        factor = A[j + 1 :, j] / A[j, j]
-        A[j + 1 :, j + 1 :] -= factor[:, None] * A[j, j + 1 :]
-        b[j + 1 :] -= factor * b[j]
-    for j in range(len(b))[::-1]:
-        x[j] = (b[j] - (A[j, j + 1 :] * x[j + 1 :]).sum()) / A[j, j]
+        pivots[j] = A[j, j]
+        A[j:, j] /= pivots[j]
+    x /= pivots
+    for j in range(len(b) - 1)[::-1]:
+        x[j] -= A[j + 1 :, j] @ x[j + 1 :]
     return x

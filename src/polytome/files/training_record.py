@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -430,7 +431,10 @@ def _bytes(numbers: Array) -> bytes:
     return numbers.astype(numbers.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
+_installed = cache(version)  # which searches the path and reads all that a package says of itself
+
+
 def _versions() -> dict[str, str]:
     """What a fit depends on."""
-    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
+    libraries = {name: _installed(name) for name in ("numpy", "scipy", "scikit-learn")}
     return {"polytome": __version__, **libraries, "python": platform.python_version()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from polytome.models.fitted import feature_names_in
 from polytome.models.settings import real_number
 from polytome.passes import Columns
 from polytome.penalties import L2, Bounded, ElasticNet, NoPenalty, Penalty, WeightedL2
+from polytome.plain.names import close_name
 from polytome.tables.frames import listing
 
 if TYPE_CHECKING:
@@ -315,10 +315,10 @@ def _by_key(given: Mapping[Any, Any], columns: list[tuple[str, int]] | None) -> 
     for key, pair in given.items():
         if isinstance(key, str):
             if key not in places:
-                close = difflib.get_close_matches(key, names, n=3)
+                close = close_name(key, names)
                 raise ArgumentError(
                     f"bounds names {key!r}, which is not a column of X: it has {listing(names, 10)}"
-                    + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "")
+                    + (f"; did you mean {close!r}?" if close else "")
                 )
             place = places[key]
         else:

@@ -264,7 +264,7 @@ def cost_on_paper(
 
     Example:
         >>> from polytome import LogisticRegression
-        >>> cost = cost_on_paper(LogisticRegression(), n_rows=10**10, n_features=1000, n_entries=10, memory=8e9)
+        >>> cost = cost_on_paper(LogisticRegression(), n_rows=10**10, n_features=400, n_entries=99, memory=8e9)
         >>> cost.is_read, cost.bottleneck.split(":")[0]
         (True, 'memory')
     """

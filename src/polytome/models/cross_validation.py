@@ -45,6 +45,7 @@ from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.predictions import log_probabilities_of, probabilities_of
 from polytome.models.settings import real_number
 from polytome.objective.objective import all_scores
+from polytome.plain.names import close_name
 from polytome.rows import as_rows
 from polytome.rows.blocks import submitted
 from polytome.solvers import Progress, Solver, Stop
@@ -585,12 +586,10 @@ def scorer_of(scoring: Any) -> Any:
     try:
         return get_scorer(scoring)
     except (ValueError, TypeError, KeyError) as error:
-        import difflib
-
-        close = difflib.get_close_matches(str(scoring), get_scorer_names(), n=3)
+        close = close_name(scoring, get_scorer_names())
         raise ArgumentError(
             f"scoring={scoring!r}: needs None (the log loss), the name of a scorer of scikit-learn"
-            + (f" (did you mean {' or '.join(map(repr, close))}?)" if close else "")
+            + (f" (did you mean {close!r}?)" if close else "")
             + ", or a function of (model, X, y)"
         ) from error
 

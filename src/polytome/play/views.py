@@ -144,14 +144,31 @@ def loss_surface(
     pair = [across, upwards]
     known = [problem.start.ravel()[pair]] + ([best.ravel()[pair]] if best is not None else [])
     x, y = _axes(np.array(known), None if path is None else _numbers(path, (2, 2), "path"))
-    values = np.empty((len(y), len(x)))
-    W = base.astype(np.float64).copy()
-    flat = W.reshape(-1)
-    with one_blas_thread():
-        for row, flat[upwards] in enumerate(y):
-            for column, flat[across] in enumerate(x):
-                values[row, column] = objective.value_and_gradient(W)[0]
+    values = _values(problem, base, (across, x), (upwards, y))
     return {"x": x, "y": y, "values": values, "levels": _levels(values), "names": [names[across], names[upwards]]}
+
+
+def _values(problem: Problem, base: Array, across: tuple[int, Array], upwards: tuple[int, Array]) -> Array:
+    """The objective over two parameters, each a position and its values, (len(y), len(x)): the rows
+    are few, so all values of the first are tried at once."""
+    (moved, x), (raised, y), objective = across, upwards, problem.objective
+    loss, rows, n_outputs = objective.loss, objective.rows, objective.shape[1]
+    W = base.copy()
+    W.flat[[moved, raised]] = 0.0
+    columns = np.column_stack([problem.X, np.ones(len(problem.X))])
+    target = np.concatenate([rows.target] * len(x))
+    values = np.empty((len(y), len(x)))
+    with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+        scores = np.array([columns @ W] * len(x))
+        scores[:, :, moved % n_outputs] += x[:, None] * columns[:, moved // n_outputs]
+        for row, W.flat[raised] in enumerate(y):
+            raised_scores = scores.copy()
+            raised_scores[:, :, raised % n_outputs] += W.flat[raised] * columns[:, raised // n_outputs]
+            losses, _ = loss.value_and_gradient(raised_scores.reshape(-1, n_outputs), target)
+            values[row] = losses.reshape(len(x), -1) @ rows.weight / objective.total_weight
+            for column, W.flat[moved] in enumerate(x):
+                values[row, column] += objective.penalty.value(W[:-1])
+    return values
 
 
 def _axes(known: Array, path: Array | None) -> tuple[Array, Array]:
