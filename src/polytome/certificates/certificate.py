@@ -531,6 +531,9 @@ def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Ar
     minus_residuals = np.negative(residuals, out=residuals)
     linear = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
     _, gradient = linear.value_and_gradient(np.zeros_like(W))
+    if objective.penalty.has_rest:
+        scores += intercept
+        objective.remember(exact, loss, gradient, scores)
     gradient[:-1] += objective.penalty.quadratic * W[:-1]
     return exact, (loss + objective.penalty.value(W[:-1]), gradient)
 

@@ -30,8 +30,9 @@ __all__ = ["Objective", "Sizes", "all_scores"]
 
 
 _INDEPENDENT_OF_PENALTY = tuple(
-    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null")
+    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null", "_latest")
 )
+_ROUNDING_OF_CENTRE = 4 * float(np.finfo(np.float64).eps)  # of the largest coefficient of a column
 _LEAST_BESIDE_OFFSETS = 1e-9  # nats: the smallest yardstick, where offsets predict all labels
 
 
@@ -65,6 +66,16 @@ class Sizes:
     summed_dual: float
     centred_dual: float
     depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Coefficients, the mean loss there and its gradient, and perhaps the scores of all rows."""
+
+    W: Array
+    loss: float
+    gradient: Array
+    scores: Array | None
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,10 @@ class Objective:
         if not self.penalty.has_rest:
             return self.loss.canonical(W)
         if not self.loss.separable:
-            W = W - np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+            centre = np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+            # What is canonical but for rounding stays as it is.
+            centre[np.abs(centre) <= _ROUNDING_OF_CENTRE * np.abs(W).max(axis=1, keepdims=True)] = 0.0
+            W = W - centre
         return np.vstack([self.penalty.nearest(W[:-1]), W[-1:]]) if isinstance(self.penalty, Bounded) else W
 
     def at(self, precision: Any) -> Objective:
@@ -202,6 +216,12 @@ class Objective:
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the
         rows."""
+        loss, gradient = self._latest_loss(W) if self.penalty.has_rest else self._loss_and_gradient(W)
+        gradient[:-1] += self.penalty.quadratic * W[:-1]
+        return loss + self.penalty.value(W[:-1]), gradient
+
+    def _loss_and_gradient(self, W: Array) -> tuple[float, Array]:
+        """The mean loss and its gradient: one pass over the rows."""
         columns = self.rows.columns
         with np.errstate(over="ignore", invalid="ignore"):
             value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
@@ -209,8 +229,38 @@ class Objective:
         gradient /= self.total_weight
         if not self.fit_intercept:
             gradient[-1] = 0.0
-        gradient[:-1] += self.penalty.quadratic * W[:-1]
-        return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient
+        return float(value) / self.total_weight, gradient
+
+    def _latest_loss(self, W: Array) -> tuple[float, Array]:
+        """The same, without a pass where the last one was for the same coefficients: a fit under
+        absolute values, its certificate, its zeros, and the next fit of a path ask for them in
+        turn."""
+        if not self._latest or not np.array_equal(self._latest[0].W, W):
+            self.remember(W, *self._loss_and_gradient(W))
+        latest = self._latest[0]
+        return latest.loss, latest.gradient.copy()
+
+    def remember(self, W: Array, loss: float, gradient: Array, scores: Array | None = None) -> None:
+        """Keeps what was found at coefficients, in the place of what was kept before.
+
+        Args:
+            W: coefficients.
+            loss: the mean loss there, in nats.
+            gradient: its gradient, of the shape of W.
+            scores: of all rows, (n_rows, n_outputs), if they are known.
+        """
+        self._latest[:] = [_Known(W.copy(), loss, gradient.copy(), scores)]
+
+    def known_scores(self, W: Array) -> Array | None:
+        """The scores of all rows at these coefficients, if they were remembered."""
+        is_latest = self._latest and np.array_equal(self._latest[0].W, W)
+        return self._latest[0].scores if is_latest else None
+
+    @property
+    @kept
+    def _latest(self) -> list[_Known]:
+        """What is known of the last coefficients; at most one entry."""
+        return []
 
     @property
     def hessian_entries(self) -> int:
