@@ -113,7 +113,9 @@ class DualPoint:
                     added += divergence
                     if (shrunk := added + share_of_penalty(error, multiple)) < total:
                         exact = min(exact, divergence + share_of_penalty(none, multiple))
-                        balanced = min(balanced, divergence + _mixed(rounding, share) + share_of_penalty(moved, multiple))
+                        balanced = min(
+                            balanced, divergence + _mixed(rounding, share) + share_of_penalty(moved, multiple)
+                        )
                         G, total = multiple * G, shrunk
             else:
                 divergence, change, summation_error = equations.changes()

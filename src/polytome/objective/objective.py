@@ -30,7 +30,8 @@ __all__ = ["Objective", "Sizes", "all_scores"]
 
 
 _INDEPENDENT_OF_PENALTY = tuple(
-    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null", "_latest")
+    f"_kept_{name}"
+    for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null", "_latest")
 )
 _ROUNDING_OF_CENTRE = 4 * float(np.finfo(np.float64).eps)  # of the largest coefficient of a column
 _LEAST_BESIDE_OFFSETS = 1e-9  # nats: the smallest yardstick, where offsets predict all labels

@@ -9,9 +9,9 @@ G the gradient of the loss where all that has no penalty is fitted, and w the pe
 From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
 quadratic model that the last strength left behind, under the new corners, is an extrapolation of
 second order, and takes one pass. Which coefficients a new Hessian should have is guessed by the
-sequential strong rule: those with `|G_jk| >= 2 corner_new - corner_old` at the last minimum. What
-the rule misses moves a working set as ever, since each step and each certificate look at all
-coefficients.
+sequential strong rule, `|G_jk| >= 2 corner_new - corner_old` at the last minimum, with a slope of
+less than 1. What the guess misses joins the model later, since each step and each certificate look
+at all coefficients.
 
 Where squares are all that there is to the penalty, the approximate Hessian and the pairs of L-BFGS
 go on to the next strength, which changes them by a multiple of the identity. Their minima move
@@ -53,6 +53,7 @@ Array = NDArray[Any]
 __all__ = ["Guide", "PathStep", "minima_along", "strength_max"]
 
 _KEPT_HESSIAN_RATIO = 0.4  # of the gap before the last step: a Hessian takes several passes' time
+_EXPECTED_SHARE = 0.4  # of the strong rule's unit slope: gradients mostly change by less
 _UNPENALISED_TOLERANCE = 1e-12  # relative to the null model: of the fit of what has no penalty
 _FITTED_TOLERANCE = 1e-4  # what it must reach at least
 _MAX_UNPENALISED_STEPS = 100  # of Newton's method, which takes ten unless classes are separated
@@ -246,6 +247,7 @@ class _Continued(ProximalNewton):
         descent = Descent(objective.at(np.float64), self.largest, start, model, _KEPT_HESSIAN_RATIO)
         if last is not None:
             gradient = np.abs(loss_gradient(descent.objective, descent.W, descent.gradient))
-            descent.expected[:-1] = gradient >= 2 * descent.corner[:-1] - last.corner[:-1]
+            corner = descent.corner[:-1]
+            descent.expected[:-1] = gradient >= corner - _EXPECTED_SHARE * (last.corner[:-1] - corner)
         self.walk.last = descent
         yield from self.steps(descent)

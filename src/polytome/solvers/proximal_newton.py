@@ -636,19 +636,33 @@ class _ChosenHessian:
         X = np.ones((len(block.weight), len(features) + 1))
         np.subtract(dense, self.columns.shift[features], out=X[:, :-1])
         X[:, :-1] *= self.columns.scale[features]
-        weight, added = block.weight, self.added
-        sizes = self.places if added is None else added
-        grams = [np.zeros((len(own), len(new))) for own, new in zip(self.places, sizes, strict=True)]
-        for k, m_k in zip(np.arange(loss.n_outputs)[outputs].tolist(), m.T, strict=True):
+        weight, own_outputs = block.weight, np.arange(loss.n_outputs)[outputs].tolist()
+        if self.added is not None:
+            return self._border(X, weight, np.maximum(m, 0.0), u, own_outputs)
+        grams = [np.zeros((len(own), len(own))) for own in self.places]
+        for k, m_k in zip(own_outputs, m.T, strict=True):
             own = X[:, self.places[k]] * np.sqrt(weight * np.maximum(m_k, 0.0))[:, None]
-            # A product with itself is one of half the operations.
-            grams[k] = own.T @ (own if added is None else own[:, added[k]])
+            grams[k] = own.T @ own
         if u is None:
             return tuple(grams)
         root = np.sqrt(weight)[:, None] * u
         coupled = np.hstack([X[:, own] * root[:, k, None] for k, own in enumerate(self.places)])
-        if added is None:
-            return (block_diag(*grams) - coupled.T @ coupled,)
-        starts = np.cumsum([0, *(len(own) for own in self.places)])
-        new = np.concatenate([start + own for start, own in zip(starts, added, strict=False)])
-        return (block_diag(*grams) - coupled.T @ coupled[:, new],)
+        return (block_diag(*grams) - coupled.T @ coupled,)
+
+    def _border(self, X: Array, weight: Array, m: Array, u: Array | None, outputs: list[int]) -> Sums:
+        """The products of all with what is added: each column is read once for each output."""
+        assert self.added is not None
+        new = [own[of_new] for own, of_new in zip(self.places, self.added, strict=True)]
+        if u is None:
+            borders = [np.zeros((len(own), len(of_new))) for own, of_new in zip(self.places, new, strict=True)]
+            for k, m_k in zip(outputs, m.T, strict=True):
+                borders[k] = X[:, self.places[k]].T @ (X[:, new[k]] * (weight * m_k)[:, None])
+            return tuple(borders)
+        ends = np.cumsum([0, *map(len, new)])
+        spread = np.hstack([X[:, of_new] * (weight * u[:, k])[:, None] for k, of_new in enumerate(new)])
+        rows = []
+        for k, own in enumerate(self.places):
+            weighted, inside = -u[:, k, None] * spread, slice(ends[k], ends[k + 1])
+            weighted[:, inside] += X[:, new[k]] * (weight * m[:, k])[:, None]
+            rows.append(X[:, own].T @ weighted)
+        return (np.vstack(rows),)
