@@ -82,7 +82,8 @@ class DualPoint:
             equations: those of columns without a penalty; None if there are none.
         """
         if equations is None and (latest := vars(objective).get(_LATEST)) is not None and np.array_equal(latest[0], W):
-            return latest[1]  # of the certificate, which its zeros ask for again
+            known: DualPoint = latest[1]  # of the certificate, which its zeros ask for again
+            return known
         penalty, rounding, sizes = objective.penalty, rounding_of(objective, W, value), objective.sizes
         G, largest = loss_gradient(objective, W, gradient), (value + rounding.objective) * (1 + growth(100))
         growth_factor = 1 + growth(sum(objective.shape) + 20)

@@ -6,10 +6,11 @@ of other predictions, `q = a p + (1 - a) y` with the labels y: a step of `t = 1 
 the residuals satisfy equations, such as the intercept's, so do those of q. With `l` the loss of a
 row, the divergence of q from p is at most
 
-    KL(q || p)  <=  min(t l,  t^2 chi^2(y || p))         chi^2(y || p) = exp(l) - 1  of a certain label
+    KL(q || p)  <=  min(t l,  t^2 chi^2(y || p))
 
-by convexity, and because a divergence is no larger than its chi-square. It is of second order in t,
-while the bound by the size of coefficients (`fenchel`) is of first order, times the objective.
+by convexity, and because a divergence is no larger than its chi-square; that of a certain label is
+`exp(l) - 1`. It is of second order in t, while the bound by the size of coefficients (`fenchel`) is
+of first order, times the objective.
 
 Reference: Ndiaye, Fercoq, Gramfort and Salmon, Gap safe screening rules for sparsity enforcing
 penalties, Journal of Machine Learning Research 18, 2017, section 3.

@@ -84,8 +84,8 @@ class ProximalNewton(Solver):
             yield descent.iterate()
 
     def numbers_held(self, size: Size) -> float:
-        """The Hessian of the largest working set, copies with and without what is not penalised, a factor;
-        a sum and its rows in each thread."""
+        """The Hessian of the largest working set, copies with and without what is not penalised, a
+        factor; a sum and its rows in each thread."""
         side = min(self.largest, size.coefficients)
         return int((5 + 2 * size.threads) * side**2 + size.dense_blocks + 10 * size.coefficients)
 

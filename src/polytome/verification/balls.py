@@ -54,10 +54,10 @@ without a penalty drops out only if it has none.
 Then `sum_i s_i (q_i - y_i) / S = (1 - t) r + t (v - u) = 0`: an identity of real numbers, whatever
 their balls. What has to be checked is that v is a distribution: its entries add up to 1 because
 those of u do and those of r to 0, and they are not negative if t is large enough, which the balls
-decide. The bound is sharp if the witness is near the optimum. Under absolute values alone it is sharper with
-`a q_i + (1 - a) y_i` in the place of q_i, whose gradient is `a G`: a little less than 1, a keeps it
-within the corners. A sigmoid is the same with two
-classes, and each output of such a model has a t and v of its own.
+decide. The bound is sharp if the witness is near the optimum. A sigmoid is the same with two
+classes, and each output of such a model has a t and v of its own. Under absolute values alone the
+bound is sharper with `a q_i + (1 - a) y_i` in the place of q_i, whose gradient is `a G`: with an a
+of a little less than 1 it is within the corners.
 
 References: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE
 Transactions on Computers 66, 2017; Boyd and Vandenberghe, Convex Optimization, 2004, section 5.2;
