@@ -217,29 +217,28 @@ class Objective:
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the
         rows."""
-        loss, gradient = self._latest_loss(W) if self.penalty.has_rest else self._loss_and_gradient(W)
+        known = self._known_at(W) if self.penalty.has_rest else None
+        if known is not None:
+            loss, gradient = known.loss, known.gradient.copy()
+        else:
+            columns = self.rows.columns
+            with np.errstate(over="ignore", invalid="ignore"):
+                value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
+                gradient = columns.from_raw(gradient)
+            gradient /= self.total_weight
+            if not self.fit_intercept:
+                gradient[-1] = 0.0
+            loss = float(value) / self.total_weight
+            if self.penalty.has_rest:
+                self.remember(W, loss, gradient)
         gradient[:-1] += self.penalty.quadratic * W[:-1]
         return loss + self.penalty.value(W[:-1]), gradient
 
-    def _loss_and_gradient(self, W: Array) -> tuple[float, Array]:
-        """The mean loss and its gradient: one pass over the rows."""
-        columns = self.rows.columns
-        with np.errstate(over="ignore", invalid="ignore"):
-            value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
-            gradient = columns.from_raw(gradient)
-        gradient /= self.total_weight
-        if not self.fit_intercept:
-            gradient[-1] = 0.0
-        return float(value) / self.total_weight, gradient
-
-    def _latest_loss(self, W: Array) -> tuple[float, Array]:
-        """The same, without a pass where the last one was for the same coefficients: a fit under
-        absolute values, its certificate, its zeros, and the next fit of a path ask for them in
-        turn."""
-        if not self._latest or not np.array_equal(self._latest[0].W, W):
-            self.remember(W, *self._loss_and_gradient(W))
-        latest = self._latest[0]
-        return latest.loss, latest.gradient.copy()
+    def _known_at(self, W: Array) -> _Known | None:
+        """What is known of these coefficients, if the last pass was for them: a fit under absolute
+        values, its certificate, its zeros, and the next fit of a path ask for them in turn."""
+        latest = self._latest
+        return latest[0] if latest and np.array_equal(latest[0].W, W) else None
 
     def remember(self, W: Array, loss: float, gradient: Array, scores: Array | None = None) -> None:
         """Keeps what was found at coefficients, in the place of what was kept before.
@@ -254,8 +253,8 @@ class Objective:
 
     def known_scores(self, W: Array) -> Array | None:
         """The scores of all rows at these coefficients, if they were remembered."""
-        is_latest = self._latest and np.array_equal(self._latest[0].W, W)
-        return self._latest[0].scores if is_latest else None
+        known = self._known_at(W)
+        return None if known is None else known.scores
 
     @property
     @kept
