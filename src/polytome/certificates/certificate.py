@@ -232,7 +232,7 @@ def certify(
     if objective.unpenalised.size:
         return _proof_beside_equations(objective, W, tol, estimate, known)
     if _has_short_scores(objective) and (known is None or _is_unbalanced(objective, W, tol, known)):
-        W, known = _from_scores(objective, W)
+        W, known = _from_scores(objective, W, intercept_hessian if objective.penalty.has_rest else None)
     value, gradient, W = _solve_intercept(objective, W, tol, known, intercept_hessian)
     null, penalty = objective.null[1], objective.penalty
     if not penalty.is_nothing:
@@ -516,21 +516,24 @@ def _has_short_scores(objective: Objective) -> bool:
     return objective.fit_intercept and short and objective.rows.facts.is_resident
 
 
-def _from_scores(objective: Objective, W: Array) -> tuple[Array, tuple[float, Array]]:
+def _from_scores(objective: Objective, W: Array, hessian: Array | None) -> tuple[Array, tuple[float, Array]]:
     """`W` with its intercept made exact, and value and gradient there: one reading of the rows
     makes their scores, and another multiplies them by their residuals."""
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     scores = all_scores(rows, raw)
     exact: Array = W.copy()
-    intercept = exact_intercept(objective, scores)
+    intercept = exact_intercept(objective, scores, hessian)
     exact[-1] += intercept
     if np.abs(intercept).max() > 1 + np.abs(exact[-1]).max():
-        return _from_scores(objective, exact)  # scores beside a larger intercept have its rounding
+        return _from_scores(objective, exact, hessian)  # scores beside a larger intercept have its rounding
     loss, _, residuals = KnownScores(objective, scores).loss_slope_and_residuals(intercept)
     # Where coefficients are zero, the residuals of the squared loss are minus its targets.
     minus_residuals = np.negative(residuals, out=residuals)
     linear = replace(objective, loss=Squared(objective.loss.n_outputs), rows=rows.with_target(minus_residuals))
     _, gradient = linear.value_and_gradient(np.zeros_like(W))
+    if objective.penalty.has_rest:
+        scores += intercept
+        objective.remember(exact, loss, gradient, scores)
     gradient[:-1] += objective.penalty.quadratic * W[:-1]
     return exact, (loss + objective.penalty.value(W[:-1]), gradient)
 

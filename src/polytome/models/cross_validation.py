@@ -49,6 +49,7 @@ from polytome.plain.names import close_name
 from polytome.rows import as_rows
 from polytome.rows.blocks import submitted
 from polytome.solvers import Progress, Solver, Stop
+from polytome.solvers.path import Guide
 from polytome.threads import available_threads, watch
 
 Array = NDArray[Any]
@@ -66,6 +67,7 @@ class _OfFold(NamedTuple):
     coefficients: Array
     iterations: Array
     failed: int
+    guide: Guide | None = None
 
 
 class LogisticRegressionCV(CertifiedClassifier):
@@ -446,27 +448,38 @@ class _Search:
         tasks = [(fold, place) for fold in range(len(self.folds)) for place in range(len(self.ratios))]
         tasks = [task for task in tasks if task not in known]
         found, events, stop = dict(known), queue.SimpleQueue[object](), Event()
-        workers = max(1, min(n_threads, len(tasks)))
         total, began, done = len(tasks) * len(self.Cs), time.perf_counter(), 0
-
-        def fit(task: tuple[int, int]) -> _OfFold | None:
-            return self._fold(*task, n_threads=n_threads // workers, stop=stop, tell=events.put)
 
         def tell() -> bool:
             nonlocal done
             done += 1
             return bool(report(PathProgress(done, total, time.perf_counter() - began)))
 
-        with ThreadPoolExecutor(workers) as pool:
-            pending = {submitted(pool, fit, task): task for task in tasks}
-            watch(pending, events, stop, tell)
-        for future, task in pending.items():
-            if (part := future.result()) is not None:
-                found[task] = part
+        # Under squares alone the first fold is a guide to the others.
+        first = [(fold, place) for fold, place in tasks if fold == 0 or self.ratios[place] > 0]
+        for some in (first, [task for task in tasks if task not in first]):
+            workers = max(1, min(n_threads, len(some)))
+
+            def fit(task: tuple[int, int], share: int = n_threads // workers) -> _OfFold | None:
+                return self._fold(*task, n_threads=share, stop=stop, tell=events.put, pilot=found.get((0, task[1])))
+
+            with ThreadPoolExecutor(workers) as pool:
+                pending = {submitted(pool, fit, task): task for task in some}
+                watch(pending, events, stop, tell)
+            for future, task in pending.items():
+                if (part := future.result()) is not None:
+                    found[task] = part
         return found, stop.is_set()
 
     def _fold(
-        self, fold: int, place: int, *, n_threads: int, stop: Event, tell: Callable[[object], None]
+        self,
+        fold: int,
+        place: int,
+        *,
+        n_threads: int,
+        stop: Event,
+        tell: Callable[[object], None],
+        pilot: _OfFold | None,
     ) -> _OfFold | None:
         """The fits to the training rows of one fold, judged by its held-out rows; None where it was
         stopped."""
@@ -485,7 +498,9 @@ class _Search:
         def stopped(_: Progress) -> bool:
             return stop.is_set()
 
-        for step in fits_along(model, objective, self.Cs, None, stopped):
+        trace = Guide() if fold == 0 else None
+        guide = None if pilot is None else pilot.guide
+        for step in fits_along(model, objective, self.Cs, None, stopped, guide, trace):
             solution = step.solution
             if solution.stop is Stop.INTERRUPTED:
                 return None
@@ -495,7 +510,7 @@ class _Search:
             iterations.append(max(len(solution.history) - 1, 1))  # scikit-learn's checks want one at least
             failed += not solution.certificate.holds
             tell(None)
-        return _OfFold(np.array(scores), np.array(coefficients), np.array(iterations), failed)
+        return _OfFold(np.array(scores), np.array(coefficients), np.array(iterations), failed, trace)
 
     def held_out_probabilities(self, coefficients: Array, done: list[int]) -> Array:
         """The probabilities of rows by the fits that they were held out of."""

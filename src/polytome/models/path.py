@@ -29,7 +29,7 @@ from polytome.objective import Objective
 from polytome.rows import Stream
 from polytome.solvers import Solver
 from polytome.solvers.memory import planned_solver
-from polytome.solvers.path import PathStep, minima_along, strength_max
+from polytome.solvers.path import Guide, PathStep, minima_along, strength_max
 from polytome.tables.streams.frames import refuse_spread
 from polytome.tables.streams.table import StreamedTable
 
@@ -407,9 +407,16 @@ def checked_grid(name: str, values: Any) -> Array:
 
 
 def fits_along(
-    model: LogisticRegression, objective: Objective, Cs: Array, start: Array | None, callback: Any = None
+    model: LogisticRegression,
+    objective: Objective,
+    Cs: Array,
+    start: Array | None,
+    callback: Any = None,
+    guide: Guide | None = None,
+    trace: Guide | None = None,
 ) -> Iterator[PathStep]:
-    """The minima of a model's objective for each C, rising."""
+    """The minima of a model's objective for each C, rising; guide and trace as in
+    `minima_along`."""
     total, n_features = objective.total_weight, objective.rows.n_features
 
     def penalty(C: float) -> Any:
@@ -425,6 +432,8 @@ def fits_along(
         tol=model.tol,
         max_iter=model.max_iter,
         callback=callback,
+        guide=guide,
+        trace=trace,
     )
 
 

@@ -69,7 +69,7 @@ class KnownScores:
         return np.asarray(hessian / self.objective.total_weight)
 
 
-def exact_intercept(objective: Objective, scores: Array) -> Array:
+def exact_intercept(objective: Objective, scores: Array, hessian: Array | None = None) -> Array:
     """What to add to the scores of all rows so that the weighted residuals sum to zero, shape
     (n_outputs,).
 
@@ -78,6 +78,7 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
     Args:
         objective: gives the loss, the targets and the weights.
         scores: shape (n, n_outputs), float64.
+        hessian: that of the intercepts nearby, (n_outputs, n_outputs), if it is known.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -88,7 +89,7 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
         True
     """
     known, rows = KnownScores(objective, scores), objective.rows
-    b, residual = _balanced(known, np.zeros(scores.shape[1]))
+    b, residual = _balanced(known, np.zeros(scores.shape[1]), hessian)
     if (
         residual > _BALANCED_RESIDUAL
     ):  # no curvature where all rows predict the same class: start where their mean is the null model's
@@ -99,7 +100,7 @@ def exact_intercept(objective: Objective, scores: Array) -> Array:
     return b
 
 
-def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
+def _balanced(known: KnownScores, b: Array, hessian: Array | None = None) -> tuple[Array, float]:
     """Where Newton's method from intercepts `b` ends, and how far the mean residuals are from zero
     there.
 
@@ -107,7 +108,7 @@ def _balanced(known: KnownScores, b: Array) -> tuple[Array, float]:
     """
     unit = np.clip(known.objective.room / _RARE_WEIGHT, _MIN_UNIT, 1.0)
     separable = known.objective.loss.separable
-    b, (_, slope) = balanced(known.loss_and_slope, known.hessian, b, separable=separable, unit=unit)
+    b, (_, slope) = balanced(known.loss_and_slope, known.hessian, b, separable=separable, unit=unit, hessian=hessian)
     return b, float((np.abs(slope) / unit).max())
 
 

@@ -30,8 +30,10 @@ __all__ = ["Objective", "Sizes", "all_scores"]
 
 
 _INDEPENDENT_OF_PENALTY = tuple(
-    f"_kept_{name}" for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null")
+    f"_kept_{name}"
+    for name in ("shape", "total_weight", "room", "soft", "row_lengths", "offset_size", "null", "_latest")
 )
+_ROUNDING_OF_CENTRE = 4 * float(np.finfo(np.float64).eps)  # of the largest coefficient of a column
 _LEAST_BESIDE_OFFSETS = 1e-9  # nats: the smallest yardstick, where offsets predict all labels
 
 
@@ -65,6 +67,16 @@ class Sizes:
     summed_dual: float
     centred_dual: float
     depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Coefficients, the mean loss there and its gradient, and perhaps the scores of all rows."""
+
+    W: Array
+    loss: float
+    gradient: Array
+    scores: Array | None
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,10 @@ class Objective:
         if not self.penalty.has_rest:
             return self.loss.canonical(W)
         if not self.loss.separable:
-            W = W - np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+            centre = np.vstack([self.penalty.centre(W[:-1]), W[-1:].mean(axis=1, keepdims=True)])
+            # What is canonical but for rounding stays as it is.
+            centre[np.abs(centre) <= _ROUNDING_OF_CENTRE * np.abs(W).max(axis=1, keepdims=True)] = 0.0
+            W = W - centre
         return np.vstack([self.penalty.nearest(W[:-1]), W[-1:]]) if isinstance(self.penalty, Bounded) else W
 
     def at(self, precision: Any) -> Objective:
@@ -202,15 +217,50 @@ class Objective:
     def value_and_gradient(self, W: Array) -> tuple[float, Array]:
         """`P(W)` in nats and its gradient, that of the penalty's quadratic part: one pass over the
         rows."""
-        columns = self.rows.columns
-        with np.errstate(over="ignore", invalid="ignore"):
-            value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
-            gradient = columns.from_raw(gradient)
-        gradient /= self.total_weight
-        if not self.fit_intercept:
-            gradient[-1] = 0.0
+        known = self._known_at(W) if self.penalty.has_rest else None
+        if known is not None:
+            loss, gradient = known.loss, known.gradient.copy()
+        else:
+            columns = self.rows.columns
+            with np.errstate(over="ignore", invalid="ignore"):
+                value, gradient = self.rows.reduce(ValueAndGradient(self.loss, columns.to_raw(W)))
+                gradient = columns.from_raw(gradient)
+            gradient /= self.total_weight
+            if not self.fit_intercept:
+                gradient[-1] = 0.0
+            loss = float(value) / self.total_weight
+            if self.penalty.has_rest:
+                self.remember(W, loss, gradient)
         gradient[:-1] += self.penalty.quadratic * W[:-1]
-        return float(value) / self.total_weight + self.penalty.value(W[:-1]), gradient
+        return loss + self.penalty.value(W[:-1]), gradient
+
+    def _known_at(self, W: Array) -> _Known | None:
+        """What is known of these coefficients, if the last pass was for them: a fit under absolute
+        values, its certificate, its zeros, and the next fit of a path ask for them in turn."""
+        latest = self._latest
+        return latest[0] if latest and np.array_equal(latest[0].W, W) else None
+
+    def remember(self, W: Array, loss: float, gradient: Array, scores: Array | None = None) -> None:
+        """Keeps what was found at coefficients, in the place of what was kept before.
+
+        Args:
+            W: coefficients.
+            loss: the mean loss there, in nats.
+            gradient: its gradient, of the shape of W.
+            scores: of all rows, (n_rows, n_outputs), if they are known.
+        """
+        self._latest[:] = [_Known(W.copy(), loss, gradient.copy(), scores)]
+
+    def known_scores(self, W: Array) -> Array | None:
+        """The scores of all rows at these coefficients, if they were remembered."""
+        known = self._known_at(W)
+        return None if known is None else known.scores
+
+    @property
+    @kept
+    def _latest(self) -> list[_Known]:
+        """What is known of the last coefficients; at most one entry."""
+        return []
 
     @property
     def hessian_entries(self) -> int:

@@ -60,8 +60,8 @@ class Curvature:
         self.hessian = kronecker_hessian(objective, W)
         return self.hessian.inverse()
 
-    def under(self, objective: Objective, count: int) -> tuple[Pairs, Inverse | None]:
-        """At most so many pairs and the inverse, as this objective has them; pairs of the same
+    def under(self, objective: Objective, count: int) -> Pairs:
+        """At most so many pairs, and the Hessian, as this objective has them; pairs of the same
         objective may be spoilt by rounding, and are forgotten."""
         quadratic, before = objective.penalty.quadratic, self.quadratic
         pairs: Pairs = deque(maxlen=count)
@@ -73,10 +73,9 @@ class Curvature:
                 if (product > 0).all():
                     pairs.append((step, changed, product))
         self.pairs, self.quadratic = pairs, quadratic
-        if self.hessian is None:
-            return pairs, None
-        self.hessian = replace(self.hessian, ridge=by_column(quadratic))
-        return pairs, self.hessian.inverse()
+        if self.hessian is not None:
+            self.hessian = replace(self.hessian, ridge=by_column(quadratic))
+        return pairs
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,8 @@ class LBFGS(Solver):
     ) -> Generator[Iterate, None, GivesWay | None]:
         """The iterates of a descent that begins with known curvature, and leaves there what it
         learns."""
-        pairs, inverse = curvature.under(objective, self.pairs_kept(objective.size))
+        pairs = curvature.under(objective, self.pairs_kept(objective.size))
+        inverse: Inverse | None = None
         W = start
         value, gradient = objective.value_and_gradient(W)
         passes, iteration = 1, 0
@@ -132,19 +132,22 @@ class LBFGS(Solver):
             passes += 2
             if ridge_value < value:
                 W, value, gradient = ridge_solution, ridge_value, ridge_gradient
-        is_known = inverse is not None
+        is_known = curvature.hessian is not None
         while True:
-            if inverse is None or (iteration in self.rebuild and not (is_known and iteration == 0)):
+            if not (is_known and iteration == 0) and (inverse is None or iteration in self.rebuild):
                 inverse = curvature.at(objective, W)
                 passes += 1
-            direction = -_two_loops(objective, pairs, inverse, gradient)
             yield Iterate(W, value, gradient, passes)
+            if inverse is None:
+                assert curvature.hessian is not None
+                inverse = curvature.hessian.inverse()
+            direction = -_two_loops(objective, pairs, inverse, gradient)
             found = backtrack(objective, W, value, gradient, direction)
             if found is None and not pairs:
                 return None
             if found is None:
                 pairs.clear()  # rounding may have spoilt the pairs; the preconditioner is unaffected
-                inverse = None
+                inverse, is_known = None, False
                 continue
             trial, value, trial_gradient, new_passes = found
             step, gradient_change = trial - W, trial_gradient - gradient

@@ -9,12 +9,14 @@ G the gradient of the loss where all that has no penalty is fitted, and w the pe
 From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
 quadratic model that the last strength left behind, under the new corners, is an extrapolation of
 second order, and takes one pass. Which coefficients a new Hessian should have is guessed by the
-sequential strong rule: those with `|G_jk| >= 2 corner_new - corner_old` at the last minimum. What
-the rule misses moves a working set as ever, since each step and each certificate look at all
-coefficients.
+sequential strong rule, `|G_jk| >= 2 corner_new - corner_old` at the last minimum, with a slope of
+less than 1. What the guess misses joins the model later, since each step and each certificate look
+at all coefficients.
 
 Where squares are all that there is to the penalty, the approximate Hessian and the pairs of L-BFGS
-go on to the next strength, which changes them by a multiple of the identity.
+go on to the next strength, which changes them by a multiple of the identity. Their minima move
+smoothly with the logarithm of the strength, so that each fit begins where the last two point to;
+and in other folds as far from there as the minimum of the first fold was.
 
 References: Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via
 coordinate descent, Journal of Statistical Software 33, 2010; Tibshirani and others, Strong rules
@@ -24,6 +26,7 @@ for discarding predictors in lasso-type problems, Journal of the Royal Statistic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,6 +37,7 @@ from numpy.typing import NDArray
 from polytome.certificates.certificate import is_separated
 from polytome.certificates.fenchel import loss_gradient
 from polytome.certificates.rounding import growth
+from polytome.curvature.preconditioner import KroneckerHessian
 from polytome.errors import DataError
 from polytome.objective import Objective
 from polytome.penalties import ElasticNet, Penalty
@@ -46,12 +50,16 @@ from polytome.solvers.solver import GivesWay
 
 Array = NDArray[Any]
 
-__all__ = ["PathStep", "minima_along", "strength_max"]
+__all__ = ["Guide", "PathStep", "minima_along", "strength_max"]
 
 _KEPT_HESSIAN_RATIO = 0.4  # of the gap before the last step: a Hessian takes several passes' time
+_EXPECTED_SHARE = 0.4  # of the strong rule's unit slope: gradients mostly change by less
 _UNPENALISED_TOLERANCE = 1e-12  # relative to the null model: of the fit of what has no penalty
 _FITTED_TOLERANCE = 1e-4  # what it must reach at least
 _MAX_UNPENALISED_STEPS = 100  # of Newton's method, which takes ten unless classes are separated
+_SHORT_FIT = 4  # iterates, the start included
+_MAX_HESSIANS = 6  # that a guide keeps
+_MAX_EXTRAPOLATION = 1.5  # times the last step
 _NO_STRENGTH = 1.0  # where no column is of any use: every strength gives the same
 
 
@@ -120,6 +128,8 @@ def minima_along(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     callback: Callback | None = None,
+    guide: Guide | None = None,
+    trace: Guide | None = None,
 ) -> Iterator[PathStep]:
     """The minimum under each penalty, certified at `tol` like any other.
 
@@ -131,9 +141,14 @@ def minima_along(
         tol: as in `minimize`.
         max_iter: as in `minimize`, for each of them.
         callback: as in `minimize`.
+        guide: what a path of much the same rows found under as many penalties; it changes where
+            fits begin under squares alone, and never what is proved of where they end.
+        trace: what this path finds is added to it, as another one's guide.
     """
     walk, curvature, W = _Walk(), Curvature(), start
-    for penalty in penalties:
+    before: list[tuple[float, Array]] = []
+    guide = guide if guide is not None and guide.suits(objective.shape) else None
+    for place, penalty in enumerate(penalties):
         objective = objective.with_penalty(penalty)
         choice = choose(objective)
         solver = choice.solver
@@ -141,9 +156,66 @@ def minima_along(
             objective, solver = objective.at(np.float64), _Continued(solver.largest, walk)
         elif type(solver) is LBFGS:
             solver = _ContinuedLBFGS(**vars(solver), curvature=curvature)
+        if not penalty.has_rest:
+            W = _predicted(before, penalty.modulus, W, guide, place)
+            if guide is not None:
+                curvature.hessian = guide.hessians[place] or curvature.hessian
+            elif trace is not None and trace.asks_for_hessian:
+                curvature.hessian = None
         solution = minimize(objective, solver, W, tol=tol, max_iter=max_iter, callback=callback)
         yield PathStep(objective, choice, solution)
         W = solution.coefficients
+        if not penalty.has_rest:
+            before = [*before[-1:], (penalty.modulus, W)]
+            if trace is not None:
+                trace.add(solution, curvature.hessian)
+
+
+def _predicted(
+    before: list[tuple[float, Array]], modulus: float, W: Array | None, guide: Guide | None, place: int
+) -> Array | None:
+    """Where the next minimum is to be looked for: where the last two point to, on a scale of
+    logarithms, and as far from there as that of the guide was."""
+    if guide is not None and len(before) < 2:
+        return guide.points[place] + (before[-1][1] - guide.points[place - 1] if before else 0.0)
+    if len(before) < 2:
+        return W
+    (first, one), (second, other) = before
+    ratio = math.log(second / modulus) / math.log(first / second) if first > second > modulus else 0.0
+    ratio = min(ratio, _MAX_EXTRAPOLATION)
+    found: Array = other + ratio * (other - one)
+    if guide is not None:
+        earlier, last, now = guide.points[place - 2 : place + 1]
+        found += now - last - ratio * (last - earlier)
+    return found
+
+
+@dataclass
+class Guide:
+    """What a path found, for those of much the same rows: other folds.
+
+    An approximate Hessian costs as much as several iterations, but all folds have one for the price
+    of one: it is formed again where the last fit was long.
+
+    Attributes:
+        points: the coefficients of each minimum.
+        hessians: the approximate Hessian that L-BFGS ended with; None of another solver.
+    """
+
+    points: list[Array] = field(default_factory=list)
+    hessians: list[KroneckerHessian | None] = field(default_factory=list)
+    asks_for_hessian: bool = False
+
+    def add(self, solution: Solution, hessian: KroneckerHessian | None) -> None:
+        """Adds the next minimum."""
+        self.points.append(solution.coefficients)
+        self.hessians.append(hessian)
+        distinct = len({id(each.S) for each in self.hessians if each is not None})
+        self.asks_for_hessian = len(solution.history) > _SHORT_FIT and distinct < _MAX_HESSIANS
+
+    def suits(self, shape: tuple[int, int]) -> bool:
+        """Whether coefficients have this shape."""
+        return bool(self.points) and self.points[0].shape == shape
 
 
 @dataclass(frozen=True)
@@ -175,6 +247,7 @@ class _Continued(ProximalNewton):
         descent = Descent(objective.at(np.float64), self.largest, start, model, _KEPT_HESSIAN_RATIO)
         if last is not None:
             gradient = np.abs(loss_gradient(descent.objective, descent.W, descent.gradient))
-            descent.expected[:-1] = gradient >= 2 * descent.corner[:-1] - last.corner[:-1]
+            corner = descent.corner[:-1]
+            descent.expected[:-1] = gradient >= corner - _EXPECTED_SHARE * (last.corner[:-1] - corner)
         self.walk.last = descent
         yield from self.steps(descent)

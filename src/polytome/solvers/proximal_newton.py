@@ -84,10 +84,10 @@ class ProximalNewton(Solver):
             yield descent.iterate()
 
     def numbers_held(self, size: Size) -> float:
-        """The Hessian of the largest working set, a copy without what is not penalised, a factor;
-        a sum and its rows in each thread."""
+        """The Hessian of the largest working set, copies with and without what is not penalised, a
+        factor; a sum and its rows in each thread."""
         side = min(self.largest, size.coefficients)
-        return int((3 + 2 * size.threads) * side**2 + size.dense_blocks + 10 * size.coefficients)
+        return int((5 + 2 * size.threads) * side**2 + size.dense_blocks + 10 * size.coefficients)
 
 
 class Descent:
@@ -153,8 +153,10 @@ class Descent:
         chosen = self._working_set()
         operations = self.objective.rows.n_rows * int(chosen.sum()) ** 2
         kept = operations > _FREE_HESSIAN_OPERATIONS and self.gap <= self.kept_ratio * self.gap_before
-        if self.model is None or not kept or (chosen & ~self.model.chosen).any():
+        if self.model is None or not kept:
             self._form_model(chosen)
+        elif (chosen & ~self.model.chosen).any():
+            self._widen_model(chosen)
         if self._moved():
             return True
         if not self.is_fresh:
@@ -165,9 +167,24 @@ class Descent:
     def _form_model(self, chosen: Array) -> None:
         self.passes += 1
         self.is_fresh = True
+        self.model = Model.at(self.objective, self.W, self._with_expected(chosen), self.is_free, self.groups)
+
+    def _widen_model(self, chosen: Array) -> None:
+        """More coefficients for the model, with their curvature where the others have theirs; or a
+        new model, where they are too many together."""
+        assert self.model is not None
+        both = self._with_expected(chosen | self.model.chosen)
+        if self.model.hessians is None or int(both.sum()) > self.largest:
+            self._form_model(chosen)
+            return
+        self.passes += 1
+        self.model = self.model.widened(self.objective, both, self.is_free, self.groups)
+
+    def _with_expected(self, chosen: Array) -> Array:
+        """With those that are expected, as far as there is room."""
         if (room := self.largest - int(chosen.sum())) > 0:
             chosen = chosen | _first(self.expected & ~chosen, np.abs(self.gradient), room)
-        self.model = Model.at(self.objective, self.W, chosen, self.is_free, self.groups)
+        return chosen
 
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
@@ -270,26 +287,58 @@ class Model:
     quadratic: Array
     intercepts: Array | None
     blocks: tuple[_BlockModel, ...]
+    W: Array
+    hessians: tuple[Array, ...] | None
 
     @classmethod
     def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array, groups: Array | None) -> Model:
         """The model at a point: a pass over the rows."""
-        (n_columns, _), loss = objective.shape, objective.loss
-        features = np.flatnonzero(chosen[:-1].any(axis=1))
-        # Of each output its columns among those that any output has, the intercept's last.
-        columns = np.append(features, n_columns - 1)
-        places = [np.flatnonzero(chosen[columns, k]) for k in range(loss.n_outputs)]
-        flat = [k * n_columns + columns[own] for k, own in enumerate(places)]
-        numbers = flat if loss.separable else [np.concatenate(flat)]
+        chosen_ones, n_columns = _Chosen.of(objective, chosen), objective.shape[0]
         is_quick = objective.rows.is_sparse or 2 * int(chosen.sum()) > objective.size
         if is_quick and native.makes_derivatives(n_columns, objective.size):
             # Compiled code forms the Hessian of all coefficients in less time than NumPy that of a
             # few.
-            within = [own % n_columns for own in numbers] if loss.separable else numbers
+            numbers = chosen_ones.numbers
+            within = [own % n_columns for own in numbers] if objective.loss.separable else numbers
             whole = objective.hessian_blocks(W)
             hessians = [H[np.ix_(own, own)] for own, H in zip(within, whole, strict=True)]
-        else:
-            hessians = _chosen_hessians(objective, W, features, places, numbers)
+            return cls._of(objective, W, chosen, is_free, groups, hessians, None)
+        a_pass = _ChosenHessian(objective.loss, objective.rows.columns, W, chosen_ones.features, chosen_ones.places)
+        of_loss = tuple(H / objective.total_weight for H in objective.rows.reduce(a_pass))
+        return cls._of(objective, W, chosen, is_free, groups, _with_quadratic(objective, chosen_ones, of_loss), of_loss)
+
+    def widened(self, objective: Objective, chosen: Array, is_free: Array, groups: Array | None) -> Model:
+        """The model of more coefficients at the same point: a pass over the rows, for the products
+        with the columns of the new ones alone."""
+        assert self.hessians is not None
+        chosen_ones, is_new = _Chosen.of(objective, chosen), (chosen & ~self.chosen).T
+        columns = np.append(chosen_ones.features, objective.shape[0] - 1)
+        added = tuple(np.flatnonzero(is_new[k, columns[own]]) for k, own in enumerate(chosen_ones.places))
+        loss, rows = objective.loss, objective.rows
+        a_pass = _ChosenHessian(loss, rows.columns, self.W, chosen_ones.features, chosen_ones.places, added)
+        of_loss = []
+        for numbers, H, border in zip(chosen_ones.numbers, self.hessians, rows.reduce(a_pass), strict=True):
+            own, widened = is_new.ravel()[numbers], np.empty((len(numbers), len(numbers)))
+            widened[np.ix_(~own, ~own)] = H
+            border /= objective.total_weight
+            widened[:, own], widened[own] = border, border.T
+            of_loss.append(widened)
+        hessians = _with_quadratic(objective, chosen_ones, tuple(of_loss))
+        return self._of(objective, self.W, chosen, is_free, groups, hessians, tuple(of_loss))
+
+    @classmethod
+    def _of(
+        cls,
+        objective: Objective,
+        W: Array,
+        chosen: Array,
+        is_free: Array,
+        groups: Array | None,
+        hessians: list[Array],
+        of_loss: tuple[Array, ...] | None,
+    ) -> Model:
+        """The model of Hessians, one for each block of chosen coefficients."""
+        numbers, n_columns = _Chosen.of(objective, chosen).numbers, objective.shape[0]
         last = [own % n_columns == n_columns - 1 for own in numbers]
         intercepts = block_diag(*(H[np.ix_(at, at)] for H, at in zip(hessians, last, strict=True)))
         own_intercepts = intercepts if objective.fit_intercept else None
@@ -300,7 +349,7 @@ class Model:
         for own, H in zip(numbers, hessians, strict=True):
             of_own = None if groups is None else np.append(groups, -1)[own % n_columns]
             blocks.append(_BlockModel.of(own, H, is_free.T.ravel()[own], of_own))
-        return cls(chosen, quadratic_of(objective), own_intercepts, tuple(blocks))
+        return cls(chosen, quadratic_of(objective), own_intercepts, tuple(blocks), W, of_loss)
 
     def under(self, quadratic: Array) -> Model:
         """The same where the penalty has another curvature; what has no penalty has none."""
@@ -330,15 +379,36 @@ def quadratic_of(objective: Objective) -> Array:
     return quadratic
 
 
-def _chosen_hessians(
-    objective: Objective, W: Array, features: Array, places: list[Array], numbers: list[Array]
-) -> list[Array]:
-    """The Hessians of chosen coefficients, one for each block: a pass over the rows."""
-    a_pass = _ChosenHessian(objective.loss, objective.rows.columns, W, features, tuple(places))
-    quadratic, hessians = quadratic_of(objective), []
-    for own, H in zip(numbers, objective.rows.reduce(a_pass), strict=True):
-        H /= objective.total_weight
-        H[np.diag_indices_from(H)] += quadratic.T.ravel()[own]
+@dataclass(frozen=True)
+class _Chosen:
+    """Where chosen coefficients are.
+
+    Attributes:
+        features: the columns that any output has chosen.
+        places: of each output its columns among these, and the intercept's, which comes after them.
+        numbers: of each block of a Hessian its coefficients, as places in the ravelled transpose.
+    """
+
+    features: Array
+    places: tuple[Array, ...]
+    numbers: list[Array]
+
+    @classmethod
+    def of(cls, objective: Objective, chosen: Array) -> _Chosen:
+        (n_columns, _), loss = objective.shape, objective.loss
+        features = np.flatnonzero(chosen[:-1].any(axis=1))
+        columns = np.append(features, n_columns - 1)
+        places = tuple(np.flatnonzero(chosen[columns, k]) for k in range(loss.n_outputs))
+        flat = [k * n_columns + columns[own] for k, own in enumerate(places)]
+        return cls(features, places, flat if loss.separable else [np.concatenate(flat)])
+
+
+def _with_quadratic(objective: Objective, chosen_ones: _Chosen, of_loss: tuple[Array, ...]) -> list[Array]:
+    """Hessians of the loss with the penalty's curvature."""
+    quadratic, hessians = quadratic_of(objective).T.ravel(), []
+    for own, H in zip(chosen_ones.numbers, of_loss, strict=True):
+        H = H.copy()
+        H[np.diag_indices_from(H)] += quadratic[own]
         hessians.append(H)
     return hessians
 
@@ -544,6 +614,8 @@ class _ChosenHessian:
         W: coefficients for standardised columns, float64.
         features: the columns that any output has chosen.
         places: of each output's own columns among these; the intercept comes after them.
+        added: of each output those of its places that are wanted with all, for a border of a matrix
+            whose rest is known; None for the whole.
     """
 
     loss: Loss
@@ -551,6 +623,7 @@ class _ChosenHessian:
     W: Array
     features: Array
     places: tuple[Array, ...]
+    added: tuple[Array, ...] | None = None
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
@@ -563,9 +636,11 @@ class _ChosenHessian:
         X = np.ones((len(block.weight), len(features) + 1))
         np.subtract(dense, self.columns.shift[features], out=X[:, :-1])
         X[:, :-1] *= self.columns.scale[features]
-        weight = block.weight
+        weight, own_outputs = block.weight, np.arange(loss.n_outputs)[outputs].tolist()
+        if self.added is not None:
+            return self._border(X, weight, np.maximum(m, 0.0), u, own_outputs)
         grams = [np.zeros((len(own), len(own))) for own in self.places]
-        for k, m_k in zip(np.arange(loss.n_outputs)[outputs].tolist(), m.T, strict=True):
+        for k, m_k in zip(own_outputs, m.T, strict=True):
             own = X[:, self.places[k]] * np.sqrt(weight * np.maximum(m_k, 0.0))[:, None]
             grams[k] = own.T @ own
         if u is None:
@@ -573,3 +648,21 @@ class _ChosenHessian:
         root = np.sqrt(weight)[:, None] * u
         coupled = np.hstack([X[:, own] * root[:, k, None] for k, own in enumerate(self.places)])
         return (block_diag(*grams) - coupled.T @ coupled,)
+
+    def _border(self, X: Array, weight: Array, m: Array, u: Array | None, outputs: list[int]) -> Sums:
+        """The products of all with what is added: each column is read once for each output."""
+        assert self.added is not None
+        new = [own[of_new] for own, of_new in zip(self.places, self.added, strict=True)]
+        if u is None:
+            borders = [np.zeros((len(own), len(of_new))) for own, of_new in zip(self.places, new, strict=True)]
+            for k, m_k in zip(outputs, m.T, strict=True):
+                borders[k] = X[:, self.places[k]].T @ (X[:, new[k]] * (weight * m_k)[:, None])
+            return tuple(borders)
+        ends = np.cumsum([0, *map(len, new)])
+        spread = np.hstack([X[:, of_new] * (weight * u[:, k])[:, None] for k, of_new in enumerate(new)])
+        rows = []
+        for k, own in enumerate(self.places):
+            weighted, inside = -u[:, k, None] * spread, slice(ends[k], ends[k + 1])
+            weighted[:, inside] += X[:, new[k]] * (weight * m[:, k])[:, None]
+            rows.append(X[:, own].T @ weighted)
+        return (np.vstack(rows),)

@@ -122,6 +122,14 @@ class BallCheck:
             if dual is None:
                 return arb("-inf")
             least = self.problem.value_of(dual, min(self.value.upper(), there.upper()))
+            multiple = self.problem.feasible_multiple(dual)
+            if 0 < multiple < 1 and not self.value - least <= self._gap:
+                shrunk = self.problem.dual_point(*point, multiple)
+                if (
+                    shrunk is not None
+                    and (other := self.problem.value_of(shrunk, min(self.value.upper(), there.upper()))) > least
+                ):
+                    dual, least = shrunk, other
             excess = there - least
             if self.doubtful_zeros.any() and excess.is_finite():
                 self.doubtful_zeros &= ~self.problem.zeros(dual, excess)

@@ -55,7 +55,9 @@ Then `sum_i s_i (q_i - y_i) / S = (1 - t) r + t (v - u) = 0`: an identity of rea
 their balls. What has to be checked is that v is a distribution: its entries add up to 1 because
 those of u do and those of r to 0, and they are not negative if t is large enough, which the balls
 decide. The bound is sharp if the witness is near the optimum. A sigmoid is the same with two
-classes, and each output of such a model has a t and v of its own.
+classes, and each output of such a model has a t and v of its own. Under absolute values alone the
+bound is sharper with `a q_i + (1 - a) y_i` in the place of q_i, whose gradient is `a G`: with an a
+of a little less than 1 it is within the corners.
 
 References: Johansson, Arb: efficient arbitrary-precision midpoint-radius interval arithmetic, IEEE
 Transactions on Computers 66, 2017; Boyd and Vandenberghe, Convex Optimization, 2004, section 5.2;
@@ -136,9 +138,16 @@ class BallProblem(ExactData):
         is_asked = reached is None and (self.l1_ratio > 0 or self.bounds is not None)
         return self.value_of(dual, self.value(W, b).upper() if is_asked else reached)
 
-    def dual_point(self, W: Ball, b: list[Ball]) -> DualPoint | None:
+    def dual_point(self, W: Ball, b: list[Ball], multiple: Ball = 1) -> DualPoint | None:
         """The mean entropy of those predictions, and their gradient; None where no such change is
-        found."""
+        found.
+
+        Args:
+            W: the witness.
+            b: its intercepts.
+            multiple: a number from 0 to 1, that residuals and gradient are multiplied by: the
+                predictions are moved towards the labels.
+        """
         mixing, tilt = [(arb(0), arb(0))] * self.n_outputs, None
         if self.free:
             tilt = Tilt.of(self, lambda block: self.predictions(block, W, b))
@@ -157,6 +166,9 @@ class BallProblem(ExactData):
                     if (tilted := tilt.moved(block, i, p, rest)) is None:
                         return None
                     q, others = tilted
+                if multiple != 1:
+                    q = [multiple * qk + (1 - multiple) * yk for qk, yk in zip(q, y, strict=True)]
+                    others = [multiple * ok + (1 - multiple) * (1 - yk) for ok, yk in zip(others, y, strict=True)]
                 if self.softmax:
                     entropy += s * sum((_entropy_term(qk) for qk in q), arb(0))
                 else:
@@ -168,6 +180,23 @@ class BallProblem(ExactData):
             _add_products(G, block.X, residuals)
         total = self.total_weight
         return entropy / total, [[g / total for g in row] for row in G]
+
+    def feasible_multiple(self, dual: DualPoint) -> Ball:
+        """The multiple of a dual point whose gradient is within the corners of absolute values, if
+        no squares and no bounds are beside them, about; 1 where none is needed."""
+        found = arb(1)
+        if not self.l1_ratio > 0 or self.l1_ratio < 1 or self.bounds is not None:
+            return found
+        free, slopes = set(self.free), [[g / d for g in row] for row, d in zip(dual[1], self.divisors, strict=True)]
+        corners = [self.strength * size / d for size, d in zip(self.sizes, self.divisors, strict=True)]
+        sizes = [(c, abs(g)) for j, c in enumerate(corners) if j not in free for g in slopes[j]]
+        if self.groups is not None:
+            grouped = self.grouped(slopes).values()
+            sizes = [(self.strength * root * weight, norm) for root, weight, norm in grouped if weight > 0]
+        for corner, size in sizes:
+            if size > 0 and not size < corner:
+                found = min(found, (corner / size).lower())
+        return found.mid()
 
     def value_of(self, dual: DualPoint, reached: Ball) -> Ball:
         """D at a dual point; see `bound`."""

@@ -25,6 +25,7 @@ __all__ = ["polished", "polished_with_corners"]
 
 _MOST_PROXIMAL_STEPS = 500
 _BLOCK_ROWS = 4096
+_SHORTEST = float(np.finfo(np.float64).tiny)  # step: the objective is beyond what floats can improve
 
 
 def polished(
@@ -121,7 +122,7 @@ def polished_with_corners(
             size = float((apart * apart).sum())
             if new.value <= ahead.value + float((ahead.gradient * apart).sum()) + size / (2 * length) + 1e-16:
                 break
-            length /= 2
+            length = max(length / 2, _SHORTEST)
         if size == 0:
             break
         best = new if whole(new) < whole(best) else best
