@@ -346,7 +346,7 @@ def cells_of(encoder: Encoder, row: Array) -> dict[str, float | str]:
         elif column.kind == "number":
             cells[column.name] = float(part[0])
         else:
-            cells[column.name] = column.levels[int(part.argmax())] if part.any() else "none of its levels"
+            cells[column.name] = column.level_of(part) or "none of its levels"
     return cells
 
 
