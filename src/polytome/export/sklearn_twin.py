@@ -159,7 +159,7 @@ def build(
     intercept: list[float],
     link: str,
     settings: dict[str, object],
-    columns: list[tuple[str, list[str], float | str | None]] | None,
+    columns: list[tuple[str, list[str], float | str | None, str | None]] | None,
     unknown: str,
     missing: list[str],
     feature_names: list[str] | None,

@@ -624,5 +624,7 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value and name != "read_limit" and (name, value) != ("header", "auto"):
-            option = {"marks": "missing-mark", "dates": "date", "references": "reference"}.get(name, name.replace("_", "-"))
+            option = {"marks": "missing-mark", "dates": "date", "references": "reference"}.get(
+                name, name.replace("_", "-")
+            )
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")
