@@ -266,10 +266,11 @@ def test_the_server_knows_all_levels(people, model):
 def test_summaries_take_the_model(people, model):
     from polytome.inference import summarize
 
-    X = model.encoder_.encode(frame(people))
-    found = summarize(model, X, people.ill)
+    found = summarize(model, people, people.ill)
     np.testing.assert_allclose(found.coefficients[0, 1:], model.coef_[0], rtol=1e-8)
     assert np.isfinite(found.standard_errors).all()
+    assert found.test("town").df == 3
+    assert found.test("age").df == 1
 
 
 def parsed(*words: Any) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def summarize(
     grouped = None if clusters is None else _clusters(clusters, counting)
     if grouped is not None and len(grouped.codes) == 1:
         sample = replace(sample, clusters=grouped.codes[0])
-    asked = Asked("y", kind, grouped, terms={name: (j,) for j, name in enumerate(names)}, frame=frame)
+    asked = Asked("y", kind, grouped, terms=_terms_of(model, names), frame=frame)
     return maximum_likelihood(sample, asked, model, given)
 
 
@@ -187,6 +187,16 @@ def _names_of(model: LogisticRegression, X: Any) -> Sequence[str]:
     if known is not None:
         return [str(name) for name in known]
     return [f"feature_{j}" for j in range(model.n_features_in_)]
+
+
+def _terms_of(model: LogisticRegression, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Each feature by its name, and all levels of a category together by that of its column."""
+    terms: dict[str, tuple[int, ...]] = {name: (j,) for j, name in enumerate(names)}
+    encoder, start = source_of(model).encoder, 0
+    for column in () if encoder is None else encoder.columns:
+        terms.setdefault(column.name, tuple(range(start, start + column.width)))
+        start += column.width
+    return terms
 
 
 def _clusters(clusters: Any, counting: Array) -> Any:
