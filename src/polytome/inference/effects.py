@@ -35,7 +35,7 @@ from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Effects", "effects_of", "predictions_of", "variable_of", "variables_of"]
+__all__ = ["Effects", "effects_of", "predictions_of", "probabilities_of", "variable_of", "variables_of"]
 
 _BLOCK_ENTRIES = 2**20
 _SMALL_STEP = 1e-4
@@ -201,6 +201,26 @@ def variable_of(sample: Sample, design: Design | None, name: str) -> tuple[list[
     source = _Source(sample, design)
     source.check(name)
     return source.levels(name), source.values(name)
+
+
+def probabilities_of(coefficients: Array, X: Array, n_classes: int, *, has_offset: bool, is_ordered: bool) -> Array:
+    """The probability of each class for rows, (n, K).
+
+    Args:
+        coefficients: (n_equations, n_terms), as in a table.
+        X: (n, d), with the intercept's column first and the offset last, where there are any; of
+            ordered classes with a first one that is not used.
+        n_classes: K.
+        has_offset: whether there is an offset.
+        is_ordered: whether the classes are ordered.
+
+    Example:
+        >>> probabilities_of(np.zeros((2, 1)), np.ones((1, 1)), 3, has_offset=False, is_ordered=False).round(2)
+        array([[0.33, 0.33, 0.33]])
+    """
+    if is_ordered:
+        return _Ordered(coefficients[0], n_classes).probabilities(X)
+    return _Multinomial(coefficients, has_offset).probabilities(X)
 
 
 class _Source:
@@ -414,6 +434,10 @@ class _Multinomial:
     def _whole(self) -> Array:
         return np.column_stack([self.beta, np.ones(len(self.beta))]) if self.has_offset else self.beta
 
+    def probabilities(self, X: Array) -> Array:
+        """Of each class, (n, K)."""
+        return _probabilities(X, self._whole)
+
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
         beta = self._whole
@@ -453,11 +477,15 @@ class _Ordered:
     beta: Array
     n_classes: int
 
+    def probabilities(self, X: Array) -> Array:
+        """Of each class, (n, K)."""
+        n_slopes = X.shape[1] - 1
+        return class_probabilities(X[:, 1:] @ self.beta[:n_slopes], self.beta[n_slopes:])
+
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
+        P = self.probabilities(X)
         X, _, first, _ = self._at(X)
-        slopes, thresholds = self.beta[: X.shape[1]], self.beta[X.shape[1] :]
-        P = class_probabilities(X @ slopes, thresholds)
         by_score = -np.diff(first, axis=1)
         jacobian = np.column_stack([(by_score * weight[:, None]).T @ X, self._by_thresholds(weight @ first[:, 1:-1])])
         return weight @ P, jacobian
