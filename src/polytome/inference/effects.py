@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from polytome.errors import ArgumentError, DataError
 from polytome.inference.design import Design
 from polytome.inference.display import Summary, number, p_text
-from polytome.inference.estimate import Estimate
+from polytome.inference.estimate import Estimate, two_sided, width_of
 from polytome.inference.frames import frame_of
 from polytome.inference.hypotheses import nearest
 from polytome.inference.ordered import class_probabilities
@@ -55,6 +54,7 @@ class Effects:
         values: one for each of `rows`.
         covariance: of the values, by the delta method.
         frame: the library of the data's frame.
+        df: degrees of freedom of the errors; infinite but for errors by cluster.
     """
 
     title: str
@@ -62,6 +62,7 @@ class Effects:
     values: Array
     covariance: Array
     frame: str | None = None
+    df: float = np.inf
 
     @property
     def standard_errors(self) -> Array:
@@ -74,12 +75,12 @@ class Effects:
         errors = self.standard_errors
         with np.errstate(invalid="ignore", divide="ignore"):
             z = self.values / errors
-        width = norm.ppf((1 + level) / 2) * errors
+        width = width_of(level, self.df) * errors
         return {
             "effect": self.values,
             "std_error": errors,
             "z": z,
-            "p_value": np.asarray(2 * norm.sf(np.abs(z))),
+            "p_value": two_sided(z, self.df),
             "lower": self.values - width,
             "upper": self.values + width,
         }
@@ -103,7 +104,8 @@ class Effects:
             cells = (effect, error, z, p_text(values[3]), lower, upper)
             name = f"{variable} {contrast}".strip()
             groups.setdefault(f"class {each}" if several else "", []).append((name, *cells))
-        headings = ("", "effect", "std. error", "z", "p", f"{100 * level:g} % from", "to")
+        statistic = "z" if np.isinf(self.df) else "t"
+        headings = ("", "effect", "std. error", statistic, "p", f"{100 * level:g} % from", "to")
         whole = tuple((heading, tuple(rows)) for heading, rows in groups.items())
         return Summary(self.title, (), headings, whole, ())
 
@@ -373,7 +375,7 @@ def _computed(
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
-    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame)
+    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, estimate.df)
 
 
 def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]]:

@@ -180,6 +180,8 @@ def _model_class() -> type:
 
         def __init__(self, model: Any, vault: Any, columns: _Columns) -> None:
             self.columns = columns
+            if np.isfinite(model.estimate.df):
+                self.df_resid = float(model.estimate.df)  # of the t distribution, for errors by cluster
             super().__init__(model, vault)
 
         def get_vcov(self, vcov: Any = True) -> Any:

@@ -334,7 +334,8 @@ def _estimate(
         return likelihood.refit(best, A, b, start)
 
     names = (*(["Intercept"] if first else []), *sample.names)
-    return Estimate(names, sample.classes[1:], coefficients, covariance, best.derived.value, refit, finite)
+    df = np.inf if asked.clusters is None else min(asked.clusters.counts) - 1.0
+    return Estimate(names, sample.classes[1:], coefficients, covariance, best.derived.value, refit, finite, df)
 
 
 def _moving_intercepts(likelihood: Likelihood, best: Maximum) -> Array:
@@ -421,7 +422,8 @@ def _about_errors(asked: Asked, sample: Sample, size: int) -> str:
             for name, count in zip(asked.clusters.names, asked.clusters.counts, strict=True)
         )
         more = f" (n - 1)/(n - k), n = {n}, n - k = {after}" if kind == "cluster-HC1" else ""
-        return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}."
+        law = f"intervals and tests by Student's t and F of {min(asked.clusters.counts) - 1:,} degrees of freedom"
+        return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}; {law}."
     return {
         "observed": "Standard errors from the observed information.",
         "HC1": f"Standard errors HC1: robust; small-sample factor n/(n - k) = {n}/{after}.",
