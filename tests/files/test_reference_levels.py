@@ -25,6 +25,7 @@ from polytome.serve.descriptions import describe
 from polytome.tables.encoder import MISSING_LEVEL, Column, Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.reference_levels import first_level, same_reference, with_references
+from polytome.tables.streams import spread
 from polytome.tables.streams.opening import open_rows
 from reference_models import CHOSEN, SCHOOLS, frame
 
@@ -79,6 +80,18 @@ def test_rows_in_files_give_the_same_coefficients(people, model, files, tmp_path
     streamed = LogisticRegression(C=np.inf, tol=1e-9).fit(rows)
     np.testing.assert_allclose(streamed.coef_, model.coef_, rtol=1e-3)
     np.testing.assert_array_equal(read_table(files / "people.csv", **how).X, model.encoder_.encode(frame(people)))
+
+
+def test_partitions_of_a_cluster_leave_the_same_level_out(people, model):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pandas(people.drop(columns="way"), preserve_index=False)
+    rules = {"missing": "error", "unknown": "error", "drop": (), "categories": ("rank",), "marks": (), "notes": []}
+    asked = spread.asked_of("a frame", table.column_names, "ill", references=CHOSEN, **rules)
+    pieces = [table[:120], table[120:]]
+    encoder, classes, _ = spread.joined(asked, [spread.learner_of(each, asked, k) for k, each in enumerate(pieces)])
+    assert encoder.columns == model.encoder_.columns
+    X, _, _ = spread.encoded(pieces[1], asked, encoder, classes, "a frame")
+    np.testing.assert_array_equal(X, model.encoder_.encode(frame(people[120:])))
 
 
 def test_the_level_left_out_is_the_first(people):
