@@ -47,7 +47,7 @@ def to_marginaleffects(result: Any) -> Any:
         ... except ImportError:
         ...     found = fit_formula("ill ~ age", data).effects("age").values[0]
         >>> print(f"{found:.4f}")
-        0.0129
+        0.0091
 
     Reference: Arel-Bundock, Greifer and Heiss, "How to interpret statistical models using
     marginaleffects for R and Python", Journal of Statistical Software 111, 2024.
