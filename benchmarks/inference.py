@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from polytome import LogisticRegression
-from polytome.inference import fit_formula, summarize
+from polytome.inference import fit_firth, summarize
 
 _TOLERANCE = 1e-8
 
@@ -69,25 +70,59 @@ def speed() -> None:
 
 def coverage(n_sets: int) -> None:
     """How often 95 % intervals hold the true coefficient."""
-    for name, n, options, how in (
-        ("Wald, n = 2,000", 2000, {}, "wald"),
-        ("profile, n = 100", 100, {}, "profile"),
-        ("50 clusters, n = 1,000", 1000, {"clusters": True}, "wald"),
-    ):
-        held = np.zeros(2)
+    for name, draw in {
+        "Wald, n = 2,000": _plain(2000),
+        "Wald, three classes, n = 2,000": _of_three_classes,
+        "profile, n = 100": _plain(100, "profile"),
+        "Firth's profile, n = 500 of which some 2 % are events": _rare,
+        "50 clusters of 20 rows, a column of rows": _clustered(within=1.0),
+        "50 clusters of 20 rows, a column of clusters": _clustered(within=0.0),
+    }.items():
+        held = sets = 0
         for seed in range(n_sets):
-            rng = np.random.default_rng([n, seed])
-            groups = rng.integers(0, 50, n)
-            # A column that is the same in a cluster, and what pulls its rows together: there is no
-            # effect to find.
-            x = rng.normal(size=50)[groups] if options else rng.normal(size=n)
-            pulled = 0.5 * rng.normal(size=50)[groups] if options else 0.0
-            slope = 0.0 if options else 0.8
-            y = (slope * x + pulled + rng.logistic(size=n) > 0).astype(int)
-            result = fit_formula("y ~ x", {"y": y, "x": x}, clusters=groups if options else None)
-            ends = result.confidence_intervals(method=how, terms="x")
-            held += ends["lower"][0] <= slope <= ends["upper"][0], 1
-        print(f"{name}: {100 * held[0] / held[1]:.1f} % of {n_sets:,} intervals hold the coefficient")
+            ends, slope = draw(np.random.default_rng([7, seed]))
+            lower, upper = np.asarray(ends[["lower", "upper"]])[-1]
+            held, sets = held + (lower <= slope <= upper), sets + 1
+        print(f"{name}: {100 * held / sets:.1f} % of {sets:,} intervals hold the coefficient", flush=True)
+
+
+def _intervals(X: np.ndarray, y: np.ndarray, how: str = "wald", clusters: np.ndarray | None = None) -> Any:
+    model = LogisticRegression(C=np.inf, tol=1e-6).fit(X, y)
+    return summarize(model, X, y, clusters=clusters).confidence_intervals(method=how, terms="feature_0")
+
+
+def _plain(n: int, how: str = "wald") -> Callable[[np.random.Generator], tuple[Any, float]]:
+    def draw(rng: np.random.Generator) -> tuple[Any, float]:
+        x = rng.normal(size=n)
+        return _intervals(x[:, None], (0.8 * x + rng.logistic(size=n) > 0).astype(int), how), 0.8
+
+    return draw
+
+
+def _of_three_classes(rng: np.random.Generator) -> tuple[Any, float]:
+    x = rng.normal(size=2000)
+    scores = np.column_stack([np.zeros(2000), 0.5 * x, 0.8 * x - 0.5]) + rng.gumbel(size=(2000, 3))
+    return _intervals(x[:, None], scores.argmax(axis=1)), 0.8
+
+
+def _rare(rng: np.random.Generator) -> tuple[Any, float]:
+    x = rng.normal(size=500)
+    y = (0.8 * x - 4.2 + rng.logistic(size=500) > 0).astype(int)
+    result = fit_firth(x[:, None], y)
+    return result.confidence_intervals(method="profile", terms=result.estimate.terms[-1]), 0.8
+
+
+def _clustered(within: float) -> Callable[[np.random.Generator], tuple[Any, float]]:
+    """A column that is the same in a cluster, or differs there too, and what pulls the rows of a
+    cluster together: there is no effect to find."""
+
+    def draw(rng: np.random.Generator) -> tuple[Any, float]:
+        clusters = np.repeat(np.arange(50), 20)
+        x = rng.normal(size=50)[clusters] + within * rng.normal(size=1000)
+        y = (0.7 * rng.normal(size=50)[clusters] + rng.logistic(size=1000) > 0).astype(int)
+        return _intervals(x[:, None], y, clusters=clusters), 0.0
+
+    return draw
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import sparse
+from scipy import sparse, stats
 from scipy.linalg import sqrtm
 from scipy.stats import chi2_contingency
 
@@ -152,6 +152,32 @@ def test_robust_covariances_are_what_their_definitions_say(K: int) -> None:
     two = by(groups, factor) + by(others, factor) - by(groups * 10 + others, factor)
     result = tabled(X, y, clusters=np.column_stack([groups, others]), covariance="cluster-HC1")
     assert_same_covariance(result.covariance, two)
+
+
+def test_few_clusters_are_judged_by_t_and_f() -> None:
+    X, y, _ = drawn(2)
+    groups = np.arange(len(y)) % 7
+    result = tabled(X, y, clusters=groups)
+    assert result.estimate.df == 6
+    z = result.coefficients[0, 1] / result.standard_errors[0, 1]
+    assert result.p_values[0, 1] == pytest.approx(2 * stats.t.sf(abs(z), 6))
+    ends = np.asarray(result.confidence_intervals(0.9)[["lower", "upper"]])[1]
+    assert_allclose(ends, result.coefficients[0, 1] + stats.t.ppf([0.05, 0.95], 6) * result.standard_errors[0, 1])
+    one = result.test(np.eye(result.coefficients.size)[[1]])
+    assert one.statistic == pytest.approx(z**2)
+    assert one.p_value == pytest.approx(result.p_values[0, 1])
+    assert "F(1, 6)" in str(one)
+    two = result.test(np.eye(result.coefficients.size)[[0, 1]])
+    assert two.p_value == pytest.approx(stats.f.sf(two.statistic, 2, 6))
+    effects = result.effects()
+    assert effects.df == 6
+    width = np.asarray(effects.table["upper"] - effects.table["effect"])
+    assert_allclose(width, stats.t.ppf(0.975, 6) * effects.standard_errors)
+    assert "6 degrees of freedom" in str(result)
+    assert " t " in str(result)
+    assert tabled(X, y, covariance="HC1").estimate.df == np.inf
+    by_two = tabled(X, y, clusters=np.column_stack([groups, np.arange(len(y)) % 5]))
+    assert by_two.estimate.df == 4
 
 
 def test_sums_by_cluster_are_the_same_however_many_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -84,6 +85,7 @@ def diagnose(
         return
     from polytome.files.sources import one_against_rest, open_source
     from polytome.files.streamed import named, streamed_against_rest
+    from polytome.files.training import references_for
     from polytome.models.diagnose import diagnose as diagnosis_of
     from polytome.tables.streams.opening import open_rows
 
@@ -96,6 +98,7 @@ def diagnose(
         "drop": drop or (),
         "categories": categories or (),
         "dates": dates_of(date),
+        "references": references_for({"C": math.inf, "fit_intercept": intercept}, None),  # as without a penalty
     }
     looking = "looking for what separates the classes"
     with live_line() as say:

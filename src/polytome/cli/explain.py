@@ -26,7 +26,8 @@ def explain(
     """Show a model's objective, its certificate and its largest coefficients.
 
     An odds ratio is the factor by which the odds of the second class change when
-    the feature grows by one unit and the others stay the same.
+    the feature grows by one unit and the others stay the same. That of a level is
+    against the level that the training left out (--reference), if it did.
 
     \b
     Examples:
@@ -35,10 +36,16 @@ def explain(
     """
     import numpy as np
 
-    from polytome.evaluation.explain import feature_names, largest_coefficients, output_names
+    from polytome.evaluation.explain import (
+        feature_names,
+        largest_coefficients,
+        output_names,
+        reference_levels,
+    )
     from polytome.files.model_file import load
     from polytome.models.fitted import certificate_of
     from polytome.models.separation import separation_sentence, separation_to_json
+    from polytome.report.wording import levels_sentence
 
     fitted = load(model)
     coefficients = largest_coefficients(fitted, most=top)
@@ -55,6 +62,7 @@ def explain(
                 "separation": separation_to_json(fitted),
                 "classes": None if fitted.outputs == "numbers" else classes,
                 "features": list(names),
+                "reference_levels": reference_levels(fitted),
                 "intercept": np.asarray(fitted.intercept_).tolist(),
                 "largest_coefficients": [found._asdict() for found in coefficients],
             }
@@ -67,7 +75,7 @@ def explain(
         show_certificate(console, certificate)
     if sentence := separation_sentence(fitted):
         show_warning(sentence)
-    show_coefficients(console, coefficients, coefficients_title(fitted))
+    show_coefficients(console, coefficients, coefficients_title(fitted), levels_sentence(fitted))
 
 
 def _facts(model: Fitted) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import typer
 
-__all__ = ["dates_of", "groups_from", "scale_of", "weights_of"]
+__all__ = ["dates_of", "groups_from", "references_from", "scale_of", "weights_of"]
 
 _WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
 
@@ -21,6 +21,21 @@ def dates_of(texts: list[str] | None) -> dict[str, str] | None:
             what = f"names the column {name!r} twice" if name else "is not COLUMN=PART,..., such as signup=year,month"
             raise typer.BadParameter(f"{text!r} {what}", param_hint="'--date'")
         found[name] = parts
+    return found or None
+
+
+def references_from(texts: list[str] | None) -> dict[str, str] | None:
+    """The option `--reference` as `train` takes it. What follows the first = is the level, such as
+    <=50K."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, _, level = text.partition("=")
+        if not name or not level or name in found:
+            what = (
+                f"names the column {name!r} twice" if name in found else "is not COLUMN=LEVEL, such as education=none"
+            )
+            raise typer.BadParameter(f"{text!r} {what}", param_hint="'--reference'")
+        found[name] = level
     return found or None
 
 

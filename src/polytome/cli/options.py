@@ -38,6 +38,7 @@ __all__ = [
     "Positive",
     "Quiet",
     "ReadLimit",
+    "References",
     "ReportOut",
     "Scale",
     "Seed",
@@ -349,6 +350,16 @@ Dates = Annotated[
         show_default=False,
         help="Make columns of parts of a date: year, quarter, month, day, weekday, hour, and age, in days before the "
         "latest one; may be given several times.",
+    ),
+]
+References = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference",
+        metavar="COLUMN=LEVEL",
+        show_default=False,
+        help="Without a penalty (--C inf) compare the other levels of a category with this one; default: the first in "
+        "sorted order. May be given several times.",
     ),
 ]
 Categories = Annotated[

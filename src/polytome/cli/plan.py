@@ -135,6 +135,7 @@ def plan(
     """
     from polytome.errors import ArgumentError
     from polytome.files.streamed import named
+    from polytome.files.training import references_for
     from polytome.models.cost import Workers, cost_on_paper
     from polytome.models.logistic import LogisticRegression
     from polytome.tables.streams.memory import bytes_of
@@ -153,7 +154,7 @@ def plan(
         _refuse_beside_source("disk", disk)
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
         table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
-        table |= {"dates": dates_of(date)}
+        table |= {"dates": dates_of(date), "references": references_for(settings, None)}
         cost, seconds = _of_source(model, sources, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")

@@ -181,21 +181,28 @@ def _show_confusion(console: Console, evaluation: Evaluation) -> None:
     show_table(console, "Most confused pairs", ("true", "predicted", "rows", "of the class"), pair_rows)
 
 
-def show_coefficients(console: Console, coefficients: Sequence[Coefficient], title: str) -> None:
-    """Print coefficients class by class; in a binary model with their odds ratios."""
+def show_coefficients(
+    console: Console, coefficients: Sequence[Coefficient], title: str, about_levels: str | None = None
+) -> None:
+    """Print coefficients class by class; in a binary model with their odds ratios; and those of
+    levels with the level that they are against, or what a level is compared with."""
     if not coefficients:
         console.print("\nEvery coefficient is zero.")
         return
     binary = any(coefficient.odds_ratio is not None for coefficient in coefficients)
+    compares = any(coefficient.against is not None for coefficient in coefficients)
     rows: list[tuple[object, ...]] = []
     previous: Any = None
     for coefficient in coefficients:
         label = "" if coefficient.label == previous else str(coefficient.label)
         previous = coefficient.label
-        row = (label, coefficient.feature, coefficient.value)
-        rows.append((*row[1:], coefficient.odds_ratio) if binary else row)
+        row: tuple[object, ...] = (label, coefficient.feature, coefficient.value)
+        row = (*row[1:], coefficient.odds_ratio) if binary else row
+        rows.append((*row, coefficient.against or "") if compares else row)
     heads = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
-    show_table(console, title, heads, rows)
+    show_table(console, title, (*heads, "against") if compares else heads, rows)
+    if about_levels is not None and not compares:
+        console.print(Text(about_levels, style="dim"))
 
 
 def _cell(value: object) -> str:

@@ -24,7 +24,7 @@ from polytome.cli.beside_streams import (
 from polytome.cli.bounds import bounds_from
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
-from polytome.cli.option_values import dates_of, groups_from, scale_of, weights_of
+from polytome.cli.option_values import dates_of, groups_from, references_from, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
     Cache,
@@ -51,6 +51,7 @@ from polytome.cli.options import (
     Positive,
     Quiet,
     ReadLimit,
+    References,
     ReportOut,
     Scale,
     Seed,
@@ -126,6 +127,7 @@ def train(
     drop: Drop = None,
     categories: Categories = None,
     date: Dates = None,
+    reference: References = None,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -177,13 +179,14 @@ def train(
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
       polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
+      polytome train people.csv --target income --C inf --reference education=HS-grad
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
-    from polytome.files.training import check_settings, prepared_source
+    from polytome.files.training import check_settings, prepared_source, references_for
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
@@ -221,6 +224,7 @@ def train(
         "header": header,
     }
     table |= {"weight": weight, "dates": dates_of(date)}
+    table["references"] = references_for(settings, references_from(reference))
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}

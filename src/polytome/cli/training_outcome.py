@@ -178,13 +178,14 @@ def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
 def _show_coefficients(console: Console, model: LogisticRegression) -> None:
     from polytome.evaluation.explain import largest_coefficients
     from polytome.evaluation.ordering import largest
+    from polytome.report.wording import levels_sentence
 
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
         names = [(found.feature, place) for place, found in enumerate(coefficients)]
         coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
-    show_coefficients(console, coefficients, coefficients_title(model))
+    show_coefficients(console, coefficients, coefficients_title(model), levels_sentence(model))
 
 
 def _show_place(console: Console, model: LogisticRegression, source: str, out: Path | None, interrupted: bool) -> None:
@@ -203,7 +204,7 @@ def _summary(
     material: Material, model: LogisticRegression, evaluation: Evaluation | None, out: Path | None
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
-    from polytome.evaluation.explain import largest_coefficients
+    from polytome.evaluation.explain import largest_coefficients, reference_levels
     from polytome.models.separation import separation_to_json
 
     metrics = None
@@ -232,6 +233,7 @@ def _summary(
             "passes": model.history_[-1].passes,
             "penalty_weights": model.penalty_weights,
             "solver": str(model.solver_),
+            "reference_levels": reference_levels(model),
             "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
         },
         "seconds": model.training_.seconds,

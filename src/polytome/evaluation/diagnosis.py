@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.evaluation.explain import feature_names, has_odds, output_names
+from polytome.evaluation.explain import feature_names, has_odds, levels_against, output_names
 from polytome.evaluation.ordering import largest
 from polytome.models.fitted_source import source_of
 from polytome.models.predictions import dense_coefficients
@@ -125,6 +125,8 @@ class Effect(NamedTuple):
     high: float
     over_range: float
     """`coefficient * (high - low)`: change of the score from one end to the other."""
+    against: str | None = None
+    """The reference level that the feature, a level, is compared with; None where there is none."""
 
 
 def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
@@ -150,7 +152,7 @@ def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
         >>> effect.label, effect.feature, round(effect.coefficient, 1), round(effect.over_range, 1)
         ('setosa', 'petal length (cm)', -2.5, -14.8)
     """
-    names, binary = feature_names(model), has_odds(model)
+    names, against, binary = feature_names(model), levels_against(model), has_odds(model)
     record = source_of(model).training
     unknown = np.full(model.n_features_in_, np.nan)
     low, high = (unknown, unknown) if record is None else (record.low, record.high)
@@ -164,7 +166,7 @@ def largest_effects(model: Fitted, most: int = 5) -> list[list[Effect]]:
             if size[j] > 0:
                 ratio = float(ratios[j]) if binary else None
                 numbers = (float(low[j]), float(high[j]), float(over_range[j]))
-                effects.append(Effect(label, names[j], float(row[j]), ratio, *numbers))
+                effects.append(Effect(label, names[j], float(row[j]), ratio, *numbers, against[j]))
         found.append(effects)
     return found
 

@@ -44,7 +44,9 @@ __all__ = [
     "first_features",
     "has_odds",
     "largest_coefficients",
+    "levels_against",
     "output_names",
+    "reference_levels",
     "refuse_other_scores",
 ]
 
@@ -60,6 +62,9 @@ class Coefficient(NamedTuple):
     odds_ratio: float | None
     """`exp(value)`, by which the odds of the second class are multiplied; None where there are
     others than two."""
+    against: str | None = None
+    """The reference level that the feature, a level, is compared with; None for other features, and
+    where all levels of a category have one."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,32 @@ def _numbered(n: int) -> tuple[str, ...]:
     return tuple(f"feature_{j}" for j in range(n))
 
 
+def reference_levels(model: Fitted) -> dict[str, str]:
+    """For each category that leaves a level out, that level: coefficients of the others compare
+    them with it.
+
+    Args:
+        model: a fitted model.
+
+    Example:
+        >>> import numpy as np, pandas, polytome
+        >>> people = pandas.DataFrame({"hue": ["red", "red", "blue", "blue"] * 2, "y": list("ababbaaa")})
+        >>> reference_levels(polytome.train(people, "y", C=np.inf))
+        {'hue': 'blue'}
+    """
+    encoder = source_of(model).encoder
+    columns = () if encoder is None else encoder.columns
+    return {column.name: column.reference for column in columns if column.reference is not None}
+
+
+def levels_against(model: Fitted) -> list[str | None]:
+    """For each feature the reference level that it is compared with; None where there is none."""
+    encoder = source_of(model).encoder
+    if encoder is None:
+        return [None] * model.n_features_in_
+    return [column.reference for column in encoder.columns for _ in range(column.width)]
+
+
 def output_names(model: Fitted) -> list[Any]:
     """What each row of `coef_` counts for: a class, of two the second; one of a pair; a label; the
     place of a number.
@@ -241,7 +272,7 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
         >>> [(found.label, found.feature, round(found.odds_ratio)) for found in largest_coefficients(model)]
         [('yes', 'feature_0', 2)]
     """
-    names = feature_names(model)
+    names, against = feature_names(model), levels_against(model)
     binary = has_odds(model)
     found = []
     coefficients = np.array(np.atleast_2d(dense_coefficients(model)))
@@ -251,7 +282,7 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
             if row[j] != 0:
                 with np.errstate(over="ignore"):
                     odds_ratio = float(np.exp(row[j])) if binary else None
-                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio))
+                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio, against[j]))
     return found
 
 
@@ -346,7 +377,7 @@ def cells_of(encoder: Encoder, row: Array) -> dict[str, float | str]:
         elif column.kind == "number":
             cells[column.name] = float(part[0])
         else:
-            cells[column.name] = column.levels[int(part.argmax())] if part.any() else "none of its levels"
+            cells[column.name] = column.level_of(part) or "none of its levels"
     return cells
 
 

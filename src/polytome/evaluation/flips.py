@@ -221,15 +221,18 @@ def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
         if column.kind != "category":
             continue
         block = slice(start, start + column.width)
-        now = column.levels[int(here.row[block].argmax())] if here.row[block].any() else None
-        moved = (scores - here.coef[:, block] @ here.row[block])[:, None] + here.coef[:, block]
-        off = here.rounding(np.abs(here.coef[:, block])).max(axis=0)
+        now, coef = column.level_of(here.row[block]), column.by_level(here.coef[:, block])
+        moved = (scores - here.coef[:, block] @ here.row[block])[:, None] + coef
+        off = here.rounding(np.abs(coef)).max(axis=0)
         # The model is evaluated only where a rival comes close.
         rivals = np.delete(moved, here.predicted, axis=0).max(axis=0)
         near = np.flatnonzero(~(moved[here.predicted] - rivals > 4 * off))
         without = here.row.copy()
         without[block] = 0.0
-        labels = replace(here, row=without).classes_at(start + near, np.ones(len(near)))
+        # A feature of each level and what it is there; a reference has zeros alone.
+        values = column.by_level(np.ones(column.width))
+        at = column.by_level(np.arange(column.width, dtype=np.float64)).astype(int)
+        labels = replace(here, row=without).classes_at(start + at[near], values[near])
         levels = [column.levels[k] for k in near]
         found = [
             Flip(column.name, now, level, label, 1.0, level)

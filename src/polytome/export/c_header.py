@@ -207,13 +207,14 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
             f"{form.coefficients.size:,} coefficients are too many for a program in text (at most "
             f"{_MOST_COEFFICIENTS:,}): export to ONNX"
         )
+    placed = np.hstack([coefficients for _, coefficients in form.placed_columns])
     is_table = not form.is_matrix or not np.isnan(form.fills).all()
     names = {
         "prefix": prefix,
         "guard": prefix.upper(),
         "columns": len(form.columns),
         "classes": len(form.classes),
-        "features": form.coefficients.shape[1],
+        "features": placed.shape[1],
     }
     loop = _TABLE_LOOP if is_table else _MATRIX_LOOP
     unseen = "1" if form.unknown == "error" else "isnan(value) != 0"
@@ -233,11 +234,11 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
             _array(f"const char *const {prefix}_column_names", len(columns), map(_quoted, columns)),
             _tables(form, names) if is_table else "",
             _array(f"const double {prefix}_intercepts", len(form.classes), map(_hexadecimal, form.intercepts)),
-            "/* One line for each feature, one number for each class. */\n",
+            "/* One line for each number and each level, one number for each class. */\n",
             _array(
                 f"const double {prefix}_coefficients",
                 f"{names['features']}][{names['classes']}",
-                ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in form.coefficients.T),
+                ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in placed.T),
             ),
             _PREDICT.format(loop=loop.format(**names, unseen=unseen), end=end, **names),
         ]
@@ -269,7 +270,7 @@ def _kind(form: Form) -> str:
 def _tables(form: Form, names: dict[str, object]) -> str:
     """How the columns of a table become features."""
     columns = form.columns
-    starts = np.cumsum([0, *(column.width for column in columns)])[:-1]
+    starts = np.cumsum([0, *(max(1, len(column.levels)) for column in columns)])[:-1]
     levels = [level for column in columns for level in (column.levels or ("",))]
     return _TABLES.format(
         starts=_lines(map(str, starts)),

@@ -73,10 +73,11 @@ class Form:
 
     @property
     def placed_columns(self) -> Iterator[tuple[Column, NDArray[np.float64]]]:
-        """Each column with its coefficients, shape (K, width)."""
+        """Each column with its coefficients, of a category for each of its levels: (K, n)."""
         start = 0
         for column in self.columns:
-            yield column, self.coefficients[:, start : start + column.width]
+            part = self.coefficients[:, start : start + column.width]
+            yield column, part if column.kind == "number" else column.by_level(part)
             start += column.width
 
     @property

@@ -159,7 +159,7 @@ def build(
     intercept: list[float],
     link: str,
     settings: dict[str, object],
-    columns: list[tuple[str, list[str], float | str | None]] | None,
+    columns: list[tuple[str, list[str], float | str | None, str | None]] | None,
     unknown: str,
     missing: list[str],
     feature_names: list[str] | None,
@@ -202,7 +202,7 @@ def build(
 
     steps, example = [], {}
     each = pandas.DataFrame.map if hasattr(pandas.DataFrame, "map") else pandas.DataFrame.applymap
-    for place, (name, levels, fill) in enumerate(columns):
+    for place, (name, levels, fill, reference) in enumerate(columns):
         if levels:  # whole numbers (with gaps they are fractions), booleans and categories are texts here
             texts: dict[str, object] = {text: np.nan for text in missing if text not in levels}
             for level in levels:
@@ -218,6 +218,7 @@ def build(
                 step(check_array, dtype=object),  # refuses a missing cell that nothing fills
                 OneHotEncoder(
                     categories=[np.array(levels, dtype=object)],
+                    drop=None if reference is None else np.array([reference], dtype=object),
                     handle_unknown="ignore" if unknown == "zero" else "error",
                 ),
             ]
@@ -245,7 +246,7 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
         "intercept": np.asarray(model.intercept_).tolist(),
         "link": form.link,
         "settings": {name: kinds[name](value) for name, value in settings.items()},
-        "columns": [(c.name, list(c.levels), c.fill) for c in form.columns] if encodes else None,
+        "columns": [(c.name, list(c.levels), c.fill, c.reference) for c in form.columns] if encodes else None,
         "unknown": form.unknown,
         "missing": sorted(MISSING_WORDS),
         "feature_names": None if names is None else [str(name) for name in names],

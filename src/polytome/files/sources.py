@@ -496,9 +496,13 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
         encoder = learn_from_fewer(source.encoder, train_frame)
         scale = suited_scale(encoder) if source.encoder.has_text else scale
+        notes += only_held_out(source.encoder, encoder)
+        if without_comparison(source.encoder, encoder):
+            unseen = encoder.unseen(test_frame)
+            notes = (*notes, left_out(unseen, fraction))
+            test, test_frame = test[~unseen], test_frame.take(~unseen)
         texts = texts_of(encoder, test_frame)
         X, X_test = encoder.encode(train_frame), replace(encoder, unknown="zero").encode(test_frame)
-        notes += only_held_out(source.encoder, encoder)
     return replace(
         source,
         X=X,
@@ -519,12 +523,41 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
 
 
 def only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
-    """A note on levels that only held-out rows have."""
-    pairs = zip(whole.columns, learned.columns, strict=True)
-    lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
+    """A note on levels that only held-out rows have, and that count as none of the known ones."""
+    lost = _lost_levels(whole, learned, False)
     if not lost:
         return ()
     return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)
+
+
+def without_comparison(whole: Encoder, learned: Encoder) -> list[str]:
+    """The levels that only held-out rows have, of categories with a reference level."""
+    return _lost_levels(whole, learned, True)
+
+
+def left_out(unseen: Array, fraction: float) -> str:
+    """A note on held-out rows that are left out, as they have a level that no other row has.
+
+    Raises:
+        ArgumentError: no row is left.
+    """
+    if unseen.all():
+        raise ArgumentError(
+            f"test_fraction={fraction:g}: each held-out row has a level that no other row has, so that nothing is "
+            "known of it beside the reference level; hold out more rows, or train with a penalty"
+        )
+    n = int(unseen.sum())
+    return (
+        f"{n:,} held-out {'row has a level' if n == 1 else 'rows have levels'} that no training row has, and "
+        f"{'is' if n == 1 else 'are'} left out: nothing is known of them beside the reference level"
+    )
+
+
+def _lost_levels(whole: Encoder, learned: Encoder, compared: bool) -> list[str]:
+    """The levels that are not learned, of the categories that have a reference level or have
+    none."""
+    pairs = [pair for pair in zip(whole.columns, learned.columns, strict=True) if bool(pair[0].reference) == compared]
+    return [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
 
 
 def _of_table(name: str, table: Table) -> Source:
@@ -591,5 +624,7 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value and name != "read_limit" and (name, value) != ("header", "auto"):
-            option = {"marks": "missing-mark", "dates": "date"}.get(name, name.replace("_", "-"))
+            option = {"marks": "missing-mark", "dates": "date", "references": "reference"}.get(
+                name, name.replace("_", "-")
+            )
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -24,7 +24,7 @@ from polytome.evaluation.metrics import Evaluation, evaluate_pieces
 from polytome.files.atomic_files import atomic_output
 from polytome.files.image_folders import is_images
 from polytome.files.predictions import predict_rows
-from polytome.files.sources import Source, encoder_of, is_dataset, only_held_out
+from polytome.files.sources import Source, encoder_of, is_dataset, left_out, only_held_out, without_comparison
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_streamed_training
 from polytome.models.fitted import refuse_without_classes
@@ -181,6 +181,10 @@ def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> S
         frames = (frame for part in train.X.parts if isinstance(part, EncodedPart) for frame in part.frames())
         encoder = learn_from_fewer_frames(old, frames, table.name)
         train, notes = train.encoded(encoder), notes + only_held_out(old, encoder)
+        if without_comparison(old, encoder):
+            parts = (part for part in test.X.parts if isinstance(part, EncodedPart))
+            unseen = np.concatenate([encoder.unseen(frame) for part in parts for frame in part.frames()])
+            test, notes = test.only(~unseen), (*notes, left_out(unseen, fraction))
         test = test.encoded(replace(encoder, unknown="zero"))
     return replace(train, notes=notes, test=test, test_fraction=fraction, seed=seed)
 

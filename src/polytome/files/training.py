@@ -11,6 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from polytome.errors import ArgumentError, DataError
 from polytome.files.row_cache import cached, check_cache_folder
 from polytome.files.sources import Source, fit_source, hold_out, is_dataset, one_against_rest, open_source
@@ -25,7 +27,7 @@ from polytome.tables.streams.opening import open_rows
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.text_columns import TextOptions
 
-__all__ = ["check_settings", "prepared_source", "prepared_stream", "train"]
+__all__ = ["check_settings", "prepared_source", "prepared_stream", "references_for", "train"]
 
 
 def train(
@@ -45,6 +47,7 @@ def train(
     drop: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    references: Mapping[str, str] | None = None,
     text: str | Sequence[str] = (),
     text_options: TextOptions | None = None,
     encoding: str | None = None,
@@ -84,6 +87,9 @@ def train(
             category of pandas need not be named.
         dates: for columns of dates the parts of which each becomes a column, as in
             `{"signup": "year,month,age"}`; see `read_table`.
+        references: the level of a category with which the others are compared, as in
+            `{"education": "HS-grad"}`. Without a penalty (`C=inf`) each category leaves out a
+            level: this one, or else the first in sorted order. With a penalty all stay in.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
         encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
@@ -123,6 +129,7 @@ def train(
     table: dict[str, Any] = {"target": None if target is None else str(target), "missing": missing, "marks": marks}
     table |= {"unknown": unknown, "header": header, "weight": weight}
     table |= {"drop": _names(drop), "categories": _names(categories), "dates": dates}
+    table["references"] = references_for(settings, references)
     texts: dict[str, Any] = {"text": _names(text), "text_options": text_options, "encoding": encoding}
     in_memory: dict[str, Any] = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
     in_memory |= {"text": _names(text) or None, "text_options": text_options, "encoding": encoding}
@@ -153,6 +160,38 @@ def train(
     if checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
     return model
+
+
+def references_for(settings: Mapping[str, Any], chosen: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """The reference levels that suit the settings, for `read_table`: without a penalty those chosen
+    and the first levels of other categories, otherwise None.
+
+    Without an intercept levels stay in: a row without any would have the score 0, which is not that
+    of a level.
+
+    Args:
+        settings: of `LogisticRegression`.
+        chosen: for a column its reference level.
+
+    Raises:
+        ArgumentError: some are chosen where all levels stay in.
+
+    Example:
+        >>> references_for({"C": float("inf")}, None), references_for({"C": 1.0}, None)
+        ({}, None)
+    """
+    C = settings.get("C", 1.0)
+    reason = None
+    if not np.isinf(C):
+        reason = f"with a penalty (C={C:g}) all levels of a category stay in; train without one, with C=inf"
+    elif not settings.get("fit_intercept", True):
+        reason = "without an intercept all levels of a category stay in; train with one"
+    if reason is None:
+        return chosen or {}
+    if chosen:
+        name, level = next(iter(chosen.items()))
+        raise ArgumentError(f"reference {name}={level}: {reason}, or leave the option out")
+    return None
 
 
 def prepared_source(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:

@@ -9,6 +9,7 @@ from polytome.inference.firth_result import FirthResult, FirthStatistics, fit_fi
 from polytome.inference.fitted_classifier import summarize
 from polytome.inference.formula import diagnose_formula, fit_formula
 from polytome.inference.logistic_result import LogisticResult
+from polytome.inference.marginal_effects import to_marginaleffects
 from polytome.inference.median_result import MedianResult
 from polytome.inference.ordered_result import OrderedResult, fit_ordered
 from polytome.inference.result import About, Result
@@ -36,4 +37,5 @@ __all__ = [
     "fit_formula",
     "fit_ordered",
     "summarize",
+    "to_marginaleffects",
 ]

@@ -156,6 +156,8 @@ def covariance_of(
         return V @ meat @ V
     factor = n / (n - 1) if kind == "robust" else n / (n - k) if kind == "HC1" else 1.0
     columns, power = likelihood.rows.columns, _POWERS.get(kind, 0.0)
+    if likelihood.n_equations == 1 and not power:
+        return factor * V @ likelihood.squares_of_scores(best.at, counts_rows) @ V
     a_pass = ScoreProducts(
         likelihood.loss,
         likelihood.raw(best.at),

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from polytome.errors import ArgumentError, DataError
 from polytome.inference.design import Design
 from polytome.inference.display import Summary, number, p_text
-from polytome.inference.estimate import Estimate
+from polytome.inference.estimate import Estimate, two_sided, width_of
 from polytome.inference.frames import frame_of
 from polytome.inference.hypotheses import nearest
 from polytome.inference.ordered import class_probabilities
@@ -35,7 +34,7 @@ from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Effects", "effects_of", "predictions_of", "variable_of", "variables_of"]
+__all__ = ["Effects", "effects_of", "predictions_of", "probabilities_of", "variable_of", "variables_of"]
 
 _BLOCK_ENTRIES = 2**20
 _SMALL_STEP = 1e-4
@@ -55,6 +54,7 @@ class Effects:
         values: one for each of `rows`.
         covariance: of the values, by the delta method.
         frame: the library of the data's frame.
+        df: degrees of freedom of the errors; infinite but for errors by cluster.
     """
 
     title: str
@@ -62,6 +62,7 @@ class Effects:
     values: Array
     covariance: Array
     frame: str | None = None
+    df: float = np.inf
 
     @property
     def standard_errors(self) -> Array:
@@ -74,12 +75,12 @@ class Effects:
         errors = self.standard_errors
         with np.errstate(invalid="ignore", divide="ignore"):
             z = self.values / errors
-        width = norm.ppf((1 + level) / 2) * errors
+        width = width_of(level, self.df) * errors
         return {
             "effect": self.values,
             "std_error": errors,
             "z": z,
-            "p_value": np.asarray(2 * norm.sf(np.abs(z))),
+            "p_value": two_sided(z, self.df),
             "lower": self.values - width,
             "upper": self.values + width,
         }
@@ -103,7 +104,8 @@ class Effects:
             cells = (effect, error, z, p_text(values[3]), lower, upper)
             name = f"{variable} {contrast}".strip()
             groups.setdefault(f"class {each}" if several else "", []).append((name, *cells))
-        headings = ("", "effect", "std. error", "z", "p", f"{100 * level:g} % from", "to")
+        statistic = "z" if np.isinf(self.df) else "t"
+        headings = ("", "effect", "std. error", statistic, "p", f"{100 * level:g} % from", "to")
         whole = tuple((heading, tuple(rows)) for heading, rows in groups.items())
         return Summary(self.title, (), headings, whole, ())
 
@@ -201,6 +203,26 @@ def variable_of(sample: Sample, design: Design | None, name: str) -> tuple[list[
     source = _Source(sample, design)
     source.check(name)
     return source.levels(name), source.values(name)
+
+
+def probabilities_of(coefficients: Array, X: Array, n_classes: int, *, has_offset: bool, is_ordered: bool) -> Array:
+    """The probability of each class for rows, (n, K).
+
+    Args:
+        coefficients: (n_equations, n_terms), as in a table.
+        X: (n, d), with the intercept's column first and the offset last, where there are any; of
+            ordered classes with a first one that is not used.
+        n_classes: K.
+        has_offset: whether there is an offset.
+        is_ordered: whether the classes are ordered.
+
+    Example:
+        >>> probabilities_of(np.zeros((2, 1)), np.ones((1, 1)), 3, has_offset=False, is_ordered=False).round(2)
+        array([[0.33, 0.33, 0.33]])
+    """
+    if is_ordered:
+        return _Ordered(coefficients[0], n_classes).probabilities(X)
+    return _Multinomial(coefficients, has_offset).probabilities(X)
 
 
 class _Source:
@@ -353,7 +375,7 @@ def _computed(
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
-    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame)
+    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, estimate.df)
 
 
 def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]]:
@@ -414,6 +436,10 @@ class _Multinomial:
     def _whole(self) -> Array:
         return np.column_stack([self.beta, np.ones(len(self.beta))]) if self.has_offset else self.beta
 
+    def probabilities(self, X: Array) -> Array:
+        """Of each class, (n, K)."""
+        return _probabilities(X, self._whole)
+
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
         beta = self._whole
@@ -453,11 +479,15 @@ class _Ordered:
     beta: Array
     n_classes: int
 
+    def probabilities(self, X: Array) -> Array:
+        """Of each class, (n, K)."""
+        n_slopes = X.shape[1] - 1
+        return class_probabilities(X[:, 1:] @ self.beta[:n_slopes], self.beta[n_slopes:])
+
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
+        P = self.probabilities(X)
         X, _, first, _ = self._at(X)
-        slopes, thresholds = self.beta[: X.shape[1]], self.beta[X.shape[1] :]
-        P = class_probabilities(X @ slopes, thresholds)
         by_score = -np.diff(first, axis=1)
         jacobian = np.column_stack([(by_score * weight[:, None]).T @ X, self._by_thresholds(weight @ first[:, 1:-1])])
         return weight @ P, jacobian

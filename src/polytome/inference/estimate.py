@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 Array = NDArray[Any]
 
-__all__ = ["Estimate", "Refit", "Refitter"]
+__all__ = ["Estimate", "Refit", "Refitter", "two_sided", "width_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,7 @@ class Estimate:
             not count rows.
         finite: the values that stand for the infinite coefficients in what is computed from all,
             with 0 for those that are not estimated; (n_equations, n_terms).
+        df: degrees of freedom of the errors: one less than the clusters; infinite without clusters.
     """
 
     terms: tuple[str, ...]
@@ -63,6 +65,7 @@ class Estimate:
     log_likelihood: float
     refit: Refitter | None = None
     finite: Array | None = None
+    df: float = np.inf
 
     @property
     def labels(self) -> list[tuple[Any, str]]:
@@ -81,3 +84,19 @@ class Estimate:
         with np.errstate(invalid="ignore"):
             errors: Array = np.sqrt(variance).reshape(self.coefficients.shape)
         return errors
+
+
+def two_sided(statistic: Array, df: float) -> Array:
+    """How probable values at least as far from 0 are: of a normal number, or of Student's t.
+
+    Example:
+        >>> two_sided(np.array([1.96]), np.inf).round(4), two_sided(np.array([1.96]), 49).round(4)
+        (array([0.05]), array([0.0557]))
+    """
+    size = np.abs(statistic)
+    return np.asarray(2 * (norm.sf(size) if np.isinf(df) else t.sf(size, df)))
+
+
+def width_of(level: float, df: float) -> float:
+    """How many standard errors an interval reaches to either side."""
+    return float(norm.ppf((1 + level) / 2) if np.isinf(df) else t.ppf((1 + level) / 2, df))

@@ -18,6 +18,7 @@ from polytome.inference.likelihood import Likelihood
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.maximum_likelihood import (
     Asked,
+    Known,
     check_asked,
     maximum_likelihood,
     places_after,
@@ -124,12 +125,12 @@ def summarize(
         np.flatnonzero(counting),
         weights_are,
     )
-    given = _coefficients_at(model, sample)
+    known = _known_at(model, sample)
     grouped = None if clusters is None else _clusters(clusters, counting)
     if grouped is not None and len(grouped.codes) == 1:
         sample = replace(sample, clusters=grouped.codes[0])
-    asked = Asked("y", kind, grouped, terms={name: (j,) for j, name in enumerate(names)}, frame=frame)
-    return maximum_likelihood(sample, asked, model, given)
+    asked = Asked("y", kind, grouped, terms=_terms_of(model, names), frame=frame)
+    return maximum_likelihood(sample, asked, model, known)
 
 
 def _check_model(model: Any) -> None:
@@ -156,8 +157,8 @@ def _check_model(model: Any) -> None:
         raise ArgumentError(f"model is not certified, so that it is perhaps not at the maximum: {model.certificate_}")
 
 
-def _coefficients_at(model: LogisticRegression, sample: Sample) -> Array:
-    """The model's coefficients against the reference, equation by equation.
+def _known_at(model: LogisticRegression, sample: Sample) -> Known:
+    """The likelihood at the model's coefficients against the reference.
 
     Raises ArgumentError where the rows are not those of the fit: the loss tells.
     """
@@ -168,7 +169,9 @@ def _coefficients_at(model: LogisticRegression, sample: Sample) -> Array:
     own = own[[place[each] for each in sample.classes]]
     own = np.asarray((own[1:] - own[0])[:, 0 if sample.fit_intercept else 1 :])
     likelihood = Likelihood.of(sample.X, sample.codes, len(sample.classes), sample.weight, sample.fit_intercept)
-    loss = -likelihood.derived(likelihood.from_given(own.ravel())).value / float(sample.weight.sum())
+    at = likelihood.from_given(own.ravel())
+    derived = likelihood.derived(at)
+    loss = -derived.value / float(sample.weight.sum())
     fitted = model.certificate_.objective
     allowed = _SAME_LOSS if model.coef_.dtype == np.float64 else 1e-4
     if abs(loss - fitted) > allowed * max(abs(fitted), allowed):
@@ -176,8 +179,7 @@ def _coefficients_at(model: LogisticRegression, sample: Sample) -> Array:
             f"X, y and weights are not those of the fit: the model's mean loss is {loss:.8g} here and was {fitted:.8g} "
             "there; give what fit was given"
         )
-    given: Array = own.ravel()
-    return given
+    return Known(likelihood, at, derived)
 
 
 def _names_of(model: LogisticRegression, X: Any) -> Sequence[str]:
@@ -187,6 +189,16 @@ def _names_of(model: LogisticRegression, X: Any) -> Sequence[str]:
     if known is not None:
         return [str(name) for name in known]
     return [f"feature_{j}" for j in range(model.n_features_in_)]
+
+
+def _terms_of(model: LogisticRegression, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Each feature by its name, and all levels of a category together by that of its column."""
+    terms: dict[str, tuple[int, ...]] = {name: (j,) for j, name in enumerate(names)}
+    encoder, start = source_of(model).encoder, 0
+    for column in () if encoder is None else encoder.columns:
+        terms.setdefault(column.name, tuple(range(start, start + column.width)))
+        start += column.width
+    return terms
 
 
 def _clusters(clusters: Any, counting: Array) -> Any:

@@ -11,7 +11,7 @@ Reference: McCullagh and Nelder, Generalized Linear Models, 1989, chapters 4 and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -21,8 +21,8 @@ from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve, null_sp
 
 from polytome.errors import DataError
 from polytome.inference.estimate import Refit
-from polytome.losses import Logistic, Loss, Softmax, WithOffset, labels_of, offset_of, with_offset
-from polytome.passes import Block, Columns, Derivatives, block_scores
+from polytome.losses import Logistic, Loss, Softmax, Squared, WithOffset, labels_of, offset_of, with_offset
+from polytome.passes import Block, Columns, Derivatives, Scores, block_scores
 from polytome.rows import as_rows
 from polytome.rows.blocks import Storage
 from polytome.threads import one_blas_thread
@@ -180,25 +180,55 @@ class Likelihood:
         a_pass = Derivatives(self.loss, self._matrix(at), self.rows.columns, self.fit_intercept)
         with one_blas_thread():  # threads share the blocks
             value, gradient, blocks = self.rows.reduce(a_pass)
-        n, d = self.n_equations, self.rows.n_features + 1
-        order = np.append(d - 1, np.arange(d - 1)) if self.fit_intercept else np.arange(d - 1)
+        n, d, order = self.n_equations, self.rows.n_features + 1, self._order
         outputs = np.arange(n) + (n > 1)
         places = (outputs[:, None] * d + order).ravel() if n > 1 else order
         information = blocks[0][np.ix_(places, places)]
         slope = -gradient[:, outputs if n > 1 else [0]][order].T.ravel()
         return Derived(-float(value), slope, (information + information.T) / 2)
 
-    def maximum(self, start: Array | None = None, constraints: tuple[Array, Array] | None = None) -> Maximum:
+    @property
+    def _order(self) -> Array:
+        """The places of an equation's coefficients among those of the engine, whose intercept is
+        last."""
+        d = self.rows.n_features
+        return np.append(d, np.arange(d)) if self.fit_intercept else np.arange(d)
+
+    def squares_of_scores(self, at: Array, counts_rows: bool) -> Array:
+        """Of two classes the weighted sum of `g g'` over the rows, `g = r x`: a Gram matrix of rows
+        with the squares of residuals for weights, by compiled code where there is some.
+
+        Args:
+            at: coefficients of standardised columns.
+            counts_rows: whether weights count equal rows; else scores are multiplied by them.
+        """
+        rows = self.rows
+        (scores,) = rows.reduce(Scores(self.raw(at)))
+        residual = self.loss.value_and_gradient(scores, rows.target)[1][:, 0]
+        weight = (rows.weight if counts_rows else rows.weight**2) * residual**2
+        squares = Derivatives(Squared(), np.zeros((rows.n_features + 1, 1)), rows.columns, self.fit_intercept)
+        with one_blas_thread():
+            _, _, blocks = replace(rows, weight=weight, target=np.zeros(len(weight))).reduce(squares)
+        found: Array = blocks[0][np.ix_(self._order, self._order)]
+        return (found + found.T) / 2
+
+    def maximum(
+        self,
+        start: Array | None = None,
+        constraints: tuple[Array, Array] | None = None,
+        known: Derived | None = None,
+    ) -> Maximum:
         """Newton's method, with halved steps where a step does not gain.
 
         Args:
             start: coefficients of standardised columns; the intercepts' best if None.
             constraints: A and b of `A theta = b`, for coefficients of standardised columns; the
                 start must satisfy them.
+            known: what `derived` has at the start; computed if None.
         """
         at = self.null_start() if start is None else start
         basis = None if constraints is None else null_space(constraints[0])
-        now, step = self.derived(at), np.zeros_like(at)
+        now, step = self.derived(at) if known is None else known, np.zeros_like(at)
         for _ in range(_MAX_STEPS):
             step, gain = _newton_step(now, basis)
             if gain <= 0:

@@ -18,21 +18,24 @@ from polytome.errors import ArgumentError, DataError
 from polytome.inference.covariance import COVARIANCES, Clusters, covariance_of
 from polytome.inference.design import Design
 from polytome.inference.estimate import Estimate, Refit
-from polytome.inference.likelihood import Likelihood, Maximum, offset_columns
+from polytome.inference.likelihood import Derived, Likelihood, Maximum, offset_columns
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About
 from polytome.inference.sample import Sample
 from polytome.inference.statistics import FitStatistics
+from polytome.losses import labels_of, offset_of
 from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.models.logistic import LogisticRegression
 from polytome.models.separation import Separation
+from polytome.numerics import sigmoid
+from polytome.passes import Scores
 from polytome.rows import as_rows
 from polytome.solvers import Stop
 from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Asked", "about_offset", "check_asked", "maximum_likelihood", "places_after", "weights_checked"]
+__all__ = ["Asked", "Known", "about_offset", "check_asked", "maximum_likelihood", "places_after", "weights_checked"]
 
 _TOL = 1e-9
 _FULL_RANK = 1e-7
@@ -148,8 +151,23 @@ def places_after(classes: Sequence[Any], reference: Any, response: str) -> list[
     return [first, *(k for k in range(len(classes)) if k != first)]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of the coefficients of a fit that was made before.
+
+    Attributes:
+        likelihood: of the rows, with all columns.
+        at: the coefficients, of standardised columns.
+        derived: what the log-likelihood is there.
+    """
+
+    likelihood: Likelihood
+    at: Array
+    derived: Derived
+
+
 def maximum_likelihood(
-    sample: Sample, asked: Asked, model: LogisticRegression | None = None, given: Array | None = None
+    sample: Sample, asked: Asked, model: LogisticRegression | None = None, known: Known | None = None
 ) -> LogisticResult:
     """The table of a sample whose first class is the reference.
 
@@ -158,21 +176,25 @@ def maximum_likelihood(
         asked: what the table is to be of.
         model: a fit to all columns whose certificate holds, with the classes of the sample in any
             order; it is made here if None.
-        given: the model's coefficients, equation by equation.
+        known: what is known at the model's coefficients.
     """
     K, p = len(sample.classes), sample.X.shape[1]
     _refuse_too_many(sample, K, p)
-    aliases = _aliases(sample)
+    aliases = _aliases(sample, known)
     kept = np.setdiff1d(np.arange(p), [alias.column for alias in aliases])
     X = sample.X if not aliases else sample.X[:, kept]
-    likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept, sample.offset)
+    if known is not None and aliases:
+        known = None
+    if known is None:
+        likelihood = Likelihood.of(X, sample.codes, K, sample.weight, sample.fit_intercept, sample.offset)
+    else:
+        likelihood = known.likelihood
+    start = None if known is None else known.at
     if model is None:
         model, start = _fitted(likelihood, X, sample)
-    else:
-        start = None if given is None or aliases else likelihood.from_given(given)
     certificate = None if model is None else model.certificate_
     separation = None if model is None else _separation(model, X, sample)
-    best = likelihood.maximum(start)
+    best = likelihood.maximum(start, known=None if known is None else known.derived)
     estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K))
     intercept = int(sample.fit_intercept)
     sampled = sample.weights_are == "sampling"
@@ -221,12 +243,17 @@ def _refuse_too_many(sample: Sample, K: int, p: int) -> None:
         )
 
 
-def _aliases(sample: Sample) -> tuple[Alias, ...]:
+def _aliases(sample: Sample, known: Known | None) -> tuple[Alias, ...]:
     """Columns that are sums of those before them, and of the intercept, as R finds them."""
     if sample.X.shape[1] == 0:
         return ()
-    likelihood = Likelihood.of(sample.X, (sample.codes > 0).astype(np.intp), 2, sample.weight, sample.fit_intercept)
-    information = likelihood.derived(np.zeros(likelihood.size)).information
+    if known is None:
+        codes = (sample.codes > 0).astype(np.intp)
+        likelihood = Likelihood.of(sample.X, codes, 2, sample.weight, sample.fit_intercept)
+        information = likelihood.derived(np.zeros(likelihood.size)).information
+    else:  # of one equation: rows count by other weights, which changes no rank
+        n_terms = known.likelihood.n_terms
+        information = known.derived.information[:n_terms, :n_terms]
     size = np.sqrt(np.diag(information))
     if (size > 0).all() and np.linalg.eigvalsh(information / np.outer(size, size))[0] > _FULL_RANK:
         return ()
@@ -307,7 +334,8 @@ def _estimate(
         return likelihood.refit(best, A, b, start)
 
     names = (*(["Intercept"] if first else []), *sample.names)
-    return Estimate(names, sample.classes[1:], coefficients, covariance, best.derived.value, refit, finite)
+    df = np.inf if asked.clusters is None else min(asked.clusters.counts) - 1.0
+    return Estimate(names, sample.classes[1:], coefficients, covariance, best.derived.value, refit, finite, df)
 
 
 def _moving_intercepts(likelihood: Likelihood, best: Maximum) -> Array:
@@ -320,11 +348,11 @@ def _moving_intercepts(likelihood: Likelihood, best: Maximum) -> Array:
 
 def _tjur(likelihood: Likelihood, best: Maximum) -> float:
     """The difference between the mean probabilities of two classes."""
-    sums, weights = np.zeros(2), np.zeros(2)
-    for rows in likelihood.at_rows(best.at):
-        sums += np.bincount(rows.target, rows.weight * rows.mean[:, 1], 2)
-        weights += np.bincount(rows.target, rows.weight, 2)
-    shares = sums / weights
+    rows = likelihood.rows
+    (scores,) = rows.reduce(Scores(likelihood.raw(best.at)))
+    offset, codes = offset_of(rows.target), labels_of(rows.target)
+    probability = sigmoid(scores[:, 0] if offset is None else scores[:, 0] + offset[:, -1])
+    shares = np.bincount(codes, rows.weight * probability, 2) / np.bincount(codes, rows.weight, 2)
     return float(shares[1] - shares[0])
 
 
@@ -394,7 +422,8 @@ def _about_errors(asked: Asked, sample: Sample, size: int) -> str:
             for name, count in zip(asked.clusters.names, asked.clusters.counts, strict=True)
         )
         more = f" (n - 1)/(n - k), n = {n}, n - k = {after}" if kind == "cluster-HC1" else ""
-        return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}."
+        law = f"intervals and tests by Student's t and F of {min(asked.clusters.counts) - 1:,} degrees of freedom"
+        return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}; {law}."
     return {
         "observed": "Standard errors from the observed information.",
         "HC1": f"Standard errors HC1: robust; small-sample factor n/(n - k) = {n}/{after}.",

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from polytome.errors import ArgumentError
 from polytome.inference.design import Design
 from polytome.inference.display import Summary, number, p_text
-from polytome.inference.estimate import Estimate, Refitter
+from polytome.inference.estimate import Estimate, Refitter, two_sided, width_of
 from polytome.inference.frames import frame_of
 from polytome.inference.hypotheses import Hypothesis, hypothesis_of, nearest
 from polytome.inference.sample import Sample, refuse_unless_nested
@@ -122,8 +121,9 @@ class Result:
 
     @property
     def p_values(self) -> Array:
-        """Of Wald's test that a coefficient is 0, two-sided."""
-        return np.asarray(2 * norm.sf(np.abs(self.z)))
+        """Of Wald's test that a coefficient is 0, two-sided; with errors by cluster by Student's
+        t."""
+        return two_sided(self.z, self.estimate.df)
 
     @property
     def table(self) -> Any:
@@ -176,7 +176,8 @@ class Result:
             groups.append((self._equation_heading(equation), tuple(rows)))
         percent = f"{100 * level:g} %"
         kind = "" if intervals == "wald" else "profile "
-        headings = "std. error", "z", "p", f"{kind}{percent} from", "to"
+        statistic = "z" if np.isinf(self.estimate.df) else "t"
+        headings = "std. error", statistic, "p", f"{kind}{percent} from", "to"
         columns = ("", "odds ratio" if odds_ratios else "coefficient", *headings)
         return Summary(self._title(), self._facts(), columns, tuple(groups), self.about.notes)
 
@@ -295,6 +296,7 @@ class Result:
             "formula": about.formula,
             "method": about.method,
             "covariance_kind": about.covariance,
+            "df": None if np.isinf(self.estimate.df) else self.estimate.df,
             "n_dropped": about.n_dropped,
             "level": level,
             "statistics": plain(self.statistics.to_json()),
@@ -340,7 +342,7 @@ class Result:
         return ends[0].reshape(self.coefficients.shape), ends[1].reshape(self.coefficients.shape)
 
     def _wald_ends(self, level: float) -> tuple[Array, Array]:
-        width = norm.ppf((1 + level) / 2) * self.standard_errors
+        width = width_of(level, self.estimate.df) * self.standard_errors
         centre = np.where(np.isfinite(self.coefficients), self.coefficients, np.nan)
         return centre - width, centre + width
 
@@ -373,7 +375,7 @@ class Result:
             test = self.test(np.eye(values.size)[slopes])
         except ArgumentError:
             return "No test against intercepts alone"
-        return f"Wald against intercepts alone: chi2({test.df}) = {test.statistic:.2f}, p {p_text(test.p_value)}"
+        return f"Wald against intercepts alone: {test.law} = {test.statistic:.2f}, p {p_text(test.p_value)}"
 
     def _facts(self) -> tuple[str, ...]:
         about, s = self.about, self.statistics

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
-from scipy.stats import chi2
+from scipy.stats import chi2, f
 from sklearn.exceptions import ConvergenceWarning
 
 from polytome.errors import ArgumentError
@@ -41,9 +41,11 @@ class Test:
     Attributes:
         method: "Wald", "likelihood ratio" or "score".
         hypothesis: what was tested.
-        statistic: under the hypothesis about as a chi-squared number.
+        statistic: under the hypothesis about as a chi-squared number; with errors by cluster as
+            Fisher's F.
         df: its degrees of freedom: how many independent equations the hypothesis has.
         p_value: how probable a statistic as large is.
+        df_errors: the degrees of freedom of F's denominator; infinite for a chi-squared number.
 
     Example:
         >>> print(Test("Wald", "read = write", 4.2, 1, 0.0404))
@@ -57,10 +59,16 @@ class Test:
     statistic: float
     df: int
     p_value: float
+    df_errors: float = np.inf
+
+    @property
+    def law(self) -> str:
+        """The distribution of the statistic under the hypothesis."""
+        return f"chi2({self.df})" if np.isinf(self.df_errors) else f"F({self.df}, {self.df_errors:g})"
 
     def __str__(self) -> str:
         p = f"{self.p_value:.4f}" if self.p_value >= 1e-4 else f"{self.p_value:.2e}"
-        return f"{self.method} test of {self.hypothesis}: chi2({self.df}) = {self.statistic:.4f}, p = {p}"
+        return f"{self.method} test of {self.hypothesis}: {self.law} = {self.statistic:.4f}, p = {p}"
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -70,13 +78,17 @@ class Test:
             "statistic": self.statistic,
             "df": self.df,
             "p_value": self.p_value,
-        }
+        } | ({} if np.isinf(self.df_errors) else {"df_errors": self.df_errors})
 
     @classmethod
-    def of(cls, method: str, hypothesis: str, statistic: float, df: int) -> Test:
-        """With its p-value."""
+    def of(cls, method: str, hypothesis: str, statistic: float, df: int, df_errors: float = np.inf) -> Test:
+        """With its p-value; from a chi-squared statistic, which F divides by its degrees of
+        freedom."""
         statistic = max(float(statistic), 0.0)
-        return cls(method, hypothesis, statistic, df, float(chi2.sf(statistic, df)))
+        if np.isinf(df_errors):
+            return cls(method, hypothesis, statistic, df, float(chi2.sf(statistic, df)))
+        p = float(f.sf(statistic / df, df, df_errors))
+        return cls(method, hypothesis, statistic / df, df, p, df_errors)
 
 
 def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
@@ -102,7 +114,8 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
             f"hypothesis {hypothesis.text!r}: the covariance has no positive variance for each of its {len(rest)} "
             "equations, as with few clusters; test fewer"
         )
-    return Test.of("Wald", hypothesis.text, float(rest @ np.linalg.solve(scaled, rest)), len(rest))
+    statistic = float(rest @ np.linalg.solve(scaled, rest))
+    return Test.of("Wald", hypothesis.text, statistic, len(rest), estimate.df)
 
 
 def likelihood_ratio(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:

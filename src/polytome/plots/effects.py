@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from polytome.errors import ArgumentError
 from polytome.inference.effects import variable_of
+from polytome.inference.estimate import width_of
 from polytome.inference.result import Result, check_level
 from polytome.plots.display import Display, Paper, shown_rows
 from polytome.plots.drawing import GREY, PALETTE, figure_of, stroke
@@ -96,7 +96,7 @@ class EffectDisplay(Display):
             if name == variable or isinstance(value, list | tuple | np.ndarray):
                 raise ArgumentError(f"at: {name} = {value!r:.60}; give one value of another variable than {variable!r}")
         found = result.predictions(at={**others, variable: grid})
-        width = norm.ppf((1 + level) / 2) * found.standard_errors
+        width = width_of(level, found.df) * found.standard_errors
         classes = list(dict.fromkeys(each for _, _, each in found.rows))
         shape = len(grid), len(classes)
         if len(classes) == 1:

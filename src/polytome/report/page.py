@@ -66,6 +66,7 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str, tune
         measured=measured,
         tuned=tuned,
         binary=has_odds(model),
+        about_levels=wording.levels_sentence(model),
         training_facts=training_facts(model) if certificate is None else [],
         record=record,
         judged=judged,

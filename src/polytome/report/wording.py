@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from polytome.evaluation.explain import has_odds, reference_levels
 from polytome.evaluation.settled import mean_variation_bound
 from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of
@@ -23,6 +24,7 @@ __all__ = [
     "certificate_sentence",
     "count",
     "interval",
+    "levels_sentence",
     "listing",
     "number",
     "percent",
@@ -74,6 +76,35 @@ def bound(value: float, digits: int = 3) -> str:
     """
     value = rounded_up(value, digits)
     return number(value, digits) if value == 0 or abs(value) >= 100 else f"{value:#.{digits}g}".rstrip(".")
+
+
+def levels_sentence(model: Fitted) -> str | None:
+    """What the coefficient of a level of a category is compared with; None for a model without
+    categories, or without an intercept.
+
+    Example:
+        >>> import pandas, polytome
+        >>> people = pandas.DataFrame({"hue": ["red", "red", "blue", "blue"] * 2, "y": list("ababbaaa")})
+        >>> levels_sentence(polytome.train(people, "y")).partition(":")[0]
+        'All levels of a category stay in under the penalty, none is the reference'
+    """
+    encoder = source_of(model).encoder
+    if encoder is None or not any(column.kind == "category" for column in encoder.columns):
+        return None
+    if reference_levels(model):
+        return "Of a category one level is left out, and the coefficients of the others compare them with it."
+    if vars(model).get("fit_intercept") is False or certificate_of(model) is None:
+        return None
+    how = "the quotient of their odds ratios" if has_odds(model) else "the difference of their coefficients"
+    if model.objective_.strength > 0:
+        return (
+            "All levels of a category stay in under the penalty, none is the reference: a coefficient is shrunk "
+            f"towards a middle of the levels, and two levels are compared by {how}."
+        )
+    return (
+        "All levels of a category stay in, and nothing decides between their coefficients and the intercept: two "
+        f"levels are compared by {how}, and a coefficient alone means nothing."
+    )
 
 
 def percent(share: float) -> str:

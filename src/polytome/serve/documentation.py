@@ -87,6 +87,10 @@ _MODEL = _object(
                     "name": {"type": "string"},
                     "kind": {"enum": ["number", "category", "text"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
+                    "reference": {
+                        "type": ["string", "null"],
+                        "description": "The level that coefficients compare the others with, if there is one.",
+                    },
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
                     "usual": {
                         "type": ["string", "null"],

@@ -1,9 +1,11 @@
 """How the rows of a table become numbers: the part of a model that remembers its table.
 
 Numbers stay as they are. A category with levels a, b, c becomes three columns of zeros and ones,
-named `colour=a`, `colour=b`, `colour=c` (one-hot coding). No level is dropped: with a penalty the
-coefficients are unique nevertheless, and no level is favoured by being the reference. A text
-becomes a column for each of its terms (see `polytome.tables.text_columns`).
+named `colour=a`, `colour=b`, `colour=c` (one-hot coding). With a penalty no level is left out: the
+coefficients are unique nevertheless, and no level is favoured by being the reference. Without a
+penalty one is, and a coefficient compares its level with that one (see
+`polytome.tables.reference_levels`). A text becomes a column for each of its terms (see
+`polytome.tables.text_columns`).
 
 Reference:
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), sections 2.2 and
@@ -83,6 +85,8 @@ class Column:
         fill: what replaces a missing cell: a number's training mean, `MISSING_LEVEL` for a
             category, the empty text for a text, None for nothing.
         terms: what a column of text has taught; None for others.
+        reference: the level of a category that has no feature, with which the others are compared;
+            None where all have one.
     """
 
     name: str
@@ -90,13 +94,19 @@ class Column:
     levels: tuple[str, ...] = ()
     fill: float | str | None = None
     terms: TextTerms | None = None
+    reference: str | None = None
 
     @property
     def width(self) -> int:
         """The number of encoded columns it becomes."""
         if self.terms is not None:
             return self.terms.width
-        return 1 if self.kind == "number" else len(self.levels)
+        return 1 if self.kind == "number" else len(self.coded)
+
+    @property
+    def coded(self) -> tuple[str, ...]:
+        """The levels that have a feature: all but the reference."""
+        return tuple(level for level in self.levels if level != self.reference)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -104,7 +114,30 @@ class Column:
         `column: term`."""
         if self.terms is not None:
             return self.terms.names(self.name)
-        return (self.name,) if self.kind == "number" else tuple(f"{self.name}={level}" for level in self.levels)
+        return (self.name,) if self.kind == "number" else tuple(f"{self.name}={level}" for level in self.coded)
+
+    def by_level(self, values: NDArray[np.float64], of_reference: float = 0.0) -> NDArray[np.float64]:
+        """Numbers of the features of a category as numbers of all its levels.
+
+        Args:
+            values: shape (..., width), such as coefficients.
+            of_reference: the number of the reference, if there is one.
+
+        Example:
+            >>> Column("hue", "category", ("blue", "green", "red"), reference="green").by_level(np.array([1.0, 2.0]))
+            array([1., 0., 2.])
+        """
+        if self.reference is None:
+            return values
+        return np.insert(values, self.levels.index(self.reference), of_reference, axis=-1)
+
+    def level_of(self, features: NDArray[np.float64]) -> str | None:
+        """The level of a category in a row; None for one that training never saw.
+
+        Args:
+            features: the row's features of this column, shape (width,).
+        """
+        return self.coded[int(features.argmax())] if features.any() else self.reference
 
 
 @dataclass(frozen=True)
@@ -118,7 +151,8 @@ class Encoder:
         missing: what happens to a missing cell: "error", "drop" (the reader drops the row) or
             "mean" (see `Column.fill`).
         unknown: what happens to a level that training never saw: "error", or "zero"
-            (all its columns are zero).
+            (all its columns are zero). Where a category has a reference level, which zeros are, it
+            is an error in any case.
         label_kind: whether the labels are whole numbers or text.
         marks: words that mark a missing cell in every column, besides the empty one. Where only a
             number, a known level or a label that is a whole number can stand, those of
@@ -316,6 +350,17 @@ class Encoder:
             gaps |= np.isnan(frame.without(self.weight, set(self.marks))[self.weight].numbers())
         return gaps
 
+    def unseen(self, frame: Frame) -> NDArray[np.bool_]:
+        """Tell which rows of a frame have a level that cannot be compared with the reference, as
+        training never saw it; `(n_rows,)`."""
+        frame = self.align(frame)
+        found = np.zeros(frame.n_rows, dtype=np.bool_)
+        for column in self.columns:
+            if column.reference is not None:
+                places = self._filled_positions(frame, column)
+                found |= (places == _UNSEEN) | ((places == _GAP) & (column.fill is not None))
+        return found
+
     def counted(self, frame: Frame, column: Column) -> tuple[NDArray[np.int64], float]:
         """How many cells of a column are missing, and how many have each of its levels (of a number
         column: are numbers); and the sum of its numbers."""
@@ -339,6 +384,7 @@ class Encoder:
         plain["columns"] = [
             {"name": column.name, "kind": column.kind, "levels": list(column.levels), "fill": column.fill}
             | ({} if column.terms is None else {"terms": column.terms.to_json(place, found)})
+            | ({} if column.reference is None else {"reference": column.reference})
             for place, column in enumerate(self.columns)
         ]
         if self.marks == MISSING_MARKS:
@@ -435,22 +481,34 @@ class Encoder:
         return np.array([*found, _GAP], dtype=np.intp)[codes]  # code -1 points at the last
 
     def _codes(self, frame: Frame, column: Column) -> NDArray[np.intp]:
-        """Read a category column as positions among its levels; -1 is a level never seen, where
-        allowed."""
-        found = self._positions(frame, column)
+        """Read a category column as positions among its features; -1 is the reference level, or a
+        level never seen, where allowed."""
+        found = self._filled_positions(frame, column)
         if column.fill is None:
             refuse_first(frame, column.name, found == _GAP, MISSING_REMEDY)
-        elif column.fill in column.levels:
-            found = np.where(found == _GAP, column.levels.index(str(column.fill)), found)
-        if self.unknown == "error":
+        if self.unknown == "error" or column.reference is not None:
+            remedy = "let it count as no known level with --unknown zero"
+            if column.reference is not None:
+                remedy = f"leave the row out: nothing is known of it beside the reference {column.reference!r}"
             refuse_first(
                 frame,
                 column.name,
                 found < 0,
                 f"the level {{value}} was not in the training data, which had {listing(column.levels)}; "
-                "correct it, or let it count as no known level with --unknown zero",
+                f"correct it, or {remedy}",
             )
-        return np.maximum(found, -1)
+        found = np.maximum(found, -1)
+        if column.reference is None:
+            return found
+        place = column.levels.index(column.reference)
+        return np.where(found == place, -1, found - (found > place))
+
+    def _filled_positions(self, frame: Frame, column: Column) -> NDArray[np.intp]:
+        """As `_positions`, with the level of missing cells where there were some in training."""
+        found = self._positions(frame, column)
+        if column.fill is not None and column.fill in column.levels:
+            return np.where(found == _GAP, column.levels.index(str(column.fill)), found)
+        return found
 
     def _dense(self, blocks: list[NDArray[Any]], n_rows: int, width: int) -> NDArray[np.float64]:
         """Write the columns side by side into one array."""
@@ -517,8 +575,9 @@ _COLUMN = record(
         "levels": listed(_TEXT),
         "fill": optional(either(choice(MISSING_LEVEL, ""), real(-LARGEST, LARGEST))),
         "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
+        "reference": optional(_TEXT),
     },
-    {"terms": None},
+    {"terms": None, "reference": None},
 )
 _DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
 _ENCODER = record(
@@ -553,6 +612,9 @@ def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DatePa
 def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
     """A column whose parts agree with each other."""
     what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
+    reference = found["reference"]
+    if reference is not None and (reference not in levels or len(levels) == 1):
+        refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
     if found["kind"] == "text":
         if levels or fill not in (None, ""):
             refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
@@ -570,7 +632,7 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
         refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
     if len(name) * len(levels) > _LONGEST_NAMES:
         refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
-    return Column(name, "category", levels, fill)
+    return Column(name, "category", levels, fill, reference=reference)
 
 
 def _as_float(value: Any, what: str) -> float:

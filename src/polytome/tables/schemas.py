@@ -19,6 +19,7 @@ from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, MISSING_REMEDY
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.reference_levels import refuse_zero, same_reference, with_references
 from polytome.tables.text_columns import TextOptions, TextTerms, learn_terms, looks_like_text
 from polytome.tables.weight_columns import weight_note
 
@@ -208,6 +209,7 @@ def learn_encoder(
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    references: Mapping[str, str] | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -231,6 +233,7 @@ def learn_encoder(
             "mean" it is an empty text.
         text_options: how; None for `TextOptions()`.
         dates: for columns of dates the parts that become columns; see `PARTS`.
+        references: the level that has no feature, for categories; see `with_references`.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -300,9 +303,11 @@ def learn_encoder(
     raise_together(frame.source, [errors[name] for name in names if name in errors])
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
+    coded = with_references(columns, references, frame.source)
     encoder = Encoder(
-        tuple(columns), target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight, parts
+        coded, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight, parts
     )
+    refuse_zero(encoder, unknown)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)
@@ -328,7 +333,9 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
     columns = tuple(
         _learn_text(frame, column.name, encoder.missing, column.terms.options)
         if column.terms is not None
-        else _learn_column(frame, column.name, column.kind, encoder.missing, forced=True)
+        else same_reference(
+            _learn_column(frame, column.name, column.kind, encoder.missing, forced=True), column, frame.source
+        )
         for column in encoder.columns
     )
     return replace(encoder, columns=columns)

@@ -36,6 +36,7 @@ from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_nam
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
+from polytome.tables.reference_levels import refuse_zero
 from polytome.tables.schemas import learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
@@ -92,6 +93,7 @@ class TableOptions(RowOptions, total=False):
     text: Sequence[str]
     text_options: TextOptions | None
     dates: Mapping[str, str | Sequence[str]] | None
+    references: Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def read_table(
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    references: Mapping[str, str] | None = None,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -175,6 +178,10 @@ def read_table(
             `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
             days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
             a time; without parts they are refused.
+        references: for a column of categories the level that gets no feature, so that without a
+            penalty a coefficient compares a level with it, as in `{"education": "HS-grad"}`; of
+            the categories that are not named the first level, in sorted order. `{}` names none.
+            None: all levels get one, as suits a penalty.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -229,11 +236,11 @@ def read_table(
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
             frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        options = drop or categories or marks or weight or dates or text_options
+        options = drop or categories or marks or weight or dates or references or text_options
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories, dates, marks and text are for training; the model knows "
-                "its columns"
+                f"{place}: target, weight, drop, categories, dates, references, marks and text are for training; the "
+                "model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -243,6 +250,7 @@ def read_table(
                 "drop": drop,
                 "weight": weight,
                 "dates": dates,
+                "references": references,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
             if text_options is not None and not text:
@@ -251,10 +259,11 @@ def read_table(
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if drop or marks or categories or weight or text or dates or missing in ("drop", "mean") or unknown == "zero":
+        options = drop or marks or categories or weight or text or dates or references
+        if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{place}: drop, categories, dates, marks, weight, text, missing and unknown need named columns; this "
-                "has none"
+                f"{place}: drop, categories, dates, references, marks, weight, text, missing and unknown need named "
+                "columns; this has none"
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
@@ -329,6 +338,7 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
             f"missing='mean': the model was trained with missing={encoder.missing!r} and has no means; "
             "use 'drop', or train it again with missing='mean'"
         )
+    refuse_zero(encoder, unknown)
     if missing == "error":
         encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
     encoder = replace(encoder, unknown=unknown or encoder.unknown)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import reprlib
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from polytome.tables.encoder import MISSING_REMEDY, Column, Encoder
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, NumberCells, TextCells
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.reference_levels import refuse_zero, same_reference, with_references
 from polytome.tables.schemas import (
     FEW_WRONG,
     MOST_LEVEL_BYTES,
@@ -54,6 +55,7 @@ class Learner:
         forced: the columns to read as text, whatever they look like.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of weights of rows; None for equal ones.
+        references: as for `learn_encoder`.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class Learner:
         forced: Collection[str],
         marks: Sequence[str],
         weight: str | None = None,
+        references: Mapping[str, str] | None = None,
     ) -> None:
-        self.source, self.target, self.weight = source, target, weight
+        self.source, self.target, self.weight, self.references = source, target, weight, references
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
         self.columns = {name: _Seen(self, name, name in forced) for name in names}
         self.labels = _Seen(self, target, forced=True)
@@ -141,7 +144,9 @@ class Learner:
             self.labels.refuse(
                 self.labels.first_gap, "the label is missing; fill it in, or leave out the row with --missing drop"
             )
-        encoder = Encoder(tuple(columns), self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        coded = with_references(columns, self.references, self.source)
+        encoder = Encoder(coded, self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        refuse_zero(encoder, self.unknown)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
             note_fills({name: seen.n_gaps for name, seen in self.columns.items()}, notes)
@@ -200,7 +205,8 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
             columns.append(replace(column, fill=total / present if encoder.missing == "mean" else None))
         else:
             words = [level for level, count in zip(column.levels, counted, strict=True) if count]
-            columns.append(category_column(source, column.name, words, present, n_gaps, encoder.missing, forced=True))
+            learned = category_column(source, column.name, words, present, n_gaps, encoder.missing, forced=True)
+            columns.append(same_reference(learned, column, source))
     return replace(encoder, columns=tuple(columns))
 
 

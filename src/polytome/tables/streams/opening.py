@@ -132,6 +132,7 @@ def open_rows(
     marks: Sequence[str] | None = None,
     weight: str | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    references: Mapping[str, str] | None = None,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -159,6 +160,7 @@ def open_rows(
             absence. The weights are kept in memory, eight bytes for each row.
         dates: for columns of dates the parts of which each becomes a column; see `read_table`. For
             an age the files are read once more.
+        references: for a column of categories the level that gets no feature; see `read_table`.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -203,7 +205,7 @@ def open_rows(
         if dates:
             raise ArgumentError("dates: of a data frame of a cluster no parts are made; make columns of them there")
         rules: dict[str, Any] = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
-        rules |= {"weight": weight}
+        rules |= {"weight": weight, "references": references}
         return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
     paths = files_of(source)
     if workers is not None:
@@ -212,9 +214,11 @@ def open_rows(
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
-        if drop or marks or categories or weight or dates or missing in ("drop", "mean") or unknown == "zero":
+        options = drop or marks or categories or weight or dates or references
+        if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{name}: drop, categories, dates, marks, weight, missing and unknown need named columns; this has none"
+                f"{name}: drop, categories, dates, references, marks, weight, missing and unknown need named columns; "
+                "this has none"
             )
         return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
@@ -232,6 +236,7 @@ def open_rows(
     check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
+    rules["references"] = references
     header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced
     dated = learn_dates(header_frame, lambda: _frames(parts), dates or {}, others, given)
     rules["forced"] = {*forced, *(part for each in dated for part in each.categories)}

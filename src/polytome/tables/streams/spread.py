@@ -3,7 +3,7 @@ encoded rows there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class Asked:
         forced: the columns to read as text.
         marks: words that mark a missing cell.
         weight: the column of weights of rows; None for equal ones.
+        references: as for `learn_encoder`.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Asked:
     forced: frozenset[str]
     marks: tuple[str, ...]
     weight: str | None = None
+    references: Mapping[str, str] | None = None
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ class Asked:
             forced=self.forced,
             marks=self.marks,
             weight=self.weight,
+            references=self.references,
         )
 
 
@@ -82,6 +85,7 @@ def asked_of(
     marks: Sequence[str],
     notes: list[str],
     weight: str | None = None,
+    references: Mapping[str, str] | None = None,
 ) -> Asked:
     """What is to be learned of a data frame with these columns.
 
@@ -105,7 +109,7 @@ def asked_of(
     names = tuple(name for name in frame.names if name not in {target, weight, *dropped})
     if not names:
         raise DataError(f"{source}: has no column besides the target {target!r}; there is nothing to learn from")
-    return Asked(source, names, target, missing, unknown, frozenset(forced), tuple(marks), weight)
+    return Asked(source, names, target, missing, unknown, frozenset(forced), tuple(marks), weight, references)
 
 
 def learner_of(table: pyarrow.Table, asked: Asked, place: int) -> Learner:
