@@ -32,7 +32,7 @@ from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.groups import groups_of, groups_text
+from polytome.models.groups import group_ratio_of, groups_of, groups_text
 from polytome.models.peer_settings import check_ratio, l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
@@ -203,7 +203,7 @@ def _without_bounds(
     strength = 1 / (estimator.C * total_weight)
     if ratio := l1_ratio_of(estimator):
         if groups is not None:
-            return GroupLasso(strength, ratio, groups, weights)
+            return GroupLasso(strength, ratio, groups, weights, group_ratio_of(estimator))
         return ElasticNet(strength, ratio, weights)
     return L2(strength) if weights is None else WeightedL2(strength, weights)
 
@@ -334,6 +334,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         has_offset=isinstance(objective.loss, WithOffset),
         label_smoothing=float(vars(estimator).get("label_smoothing", 0.0)),
         groups=groups_text(objective.penalty.groups if isinstance(objective.penalty, GroupLasso) else None),
+        group_ratio=objective.penalty.group_ratio if isinstance(objective.penalty, GroupLasso) else 1.0,
         bounds=bounds_text(bounds),
     )
     _keep_separation(estimator, objective, solution, outputs)
