@@ -38,8 +38,9 @@ KINDS = (
     "score_offsets",  # and smoothed labels; "offsets" are columns far from zero
     "bounds",
     "sparse groups",
+    "bounds of models",  # one binary model for each class, pair or label
 )
-WITH_REST = ("corners", "groups", "bounds", "sparse groups")
+WITH_REST = ("corners", "groups", "bounds", "sparse groups", "bounds of models")
 """Kinds under absolute values, or norms of groups, or both, or within bounds, with any of the
 difficulties of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
@@ -87,6 +88,8 @@ def make_case(kind: str, number: int) -> Case:
         model = "softmax" if n_classes > 2 else "binary"
         if rng.random() < 0.2:
             model = "soft" if n_classes > 2 else "soft binary"
+        if kind == "bounds of models":
+            model = str(rng.choice(["rest", "pairs", "labels"]))
         does = {name: rng.random() < 0.2 for name in (*difficulties, "extremes")}
     X = _features(rng, n, d, does)
     X, storage = _stored(rng, X)
@@ -118,7 +121,7 @@ def make_case(kind: str, number: int) -> Case:
     if kind in WITH_REST and rng.random() < 0.25:
         weights = np.where(rng.random(d) < 0.3, 0.0, 10 ** rng.uniform(-8, 8, d))
         settings["penalty_weights"] = weights[_numbers(settings.get("groups"), d)]
-    if kind == "bounds":
+    if kind in ("bounds", "bounds of models"):
         settings["bounds"] = _box(rng, settings, X)
     weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
     if does["weights"]:
@@ -134,6 +137,7 @@ def make_case(kind: str, number: int) -> Case:
             weight = ratios[rng.integers(0, n_classes, n)]
     warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
     has_offset = kind == "score_offsets" or (kind in WITH_REST and rng.random() < 0.15)
+    has_offset &= kind != "bounds of models"
     offset = _score_offset(rng, settings, n, n_classes) if has_offset else None
     return Case(kind, number, model, X, y, weight, settings, warm, offset)
 

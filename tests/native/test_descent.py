@@ -143,8 +143,9 @@ def test_arrays_of_other_shapes_are_refused():
             _passes.gram_descent(np.eye(2), two, *box, two.copy(), two.copy(), 1, 0.0)
     for starts, bases in [([0, 1], np.ones(1)), ([0, 2, 2], np.ones(4)), ([1, 2], np.ones(1)), ([0, 2], np.ones(1))]:
         places, corner = np.array(starts, dtype=np.int64), np.ones(len(starts) - 1)
+        parts = places, corner, 0 * corner, bases, two.copy()
         with pytest.raises(ValueError, match="starts"):
-            _passes.group_descent(np.eye(2), places, corner, 0 * corner, bases, two.copy(), two.copy(), two.copy(), 1, 0.0)
+            _passes.group_descent(np.eye(2), *parts, two.copy(), two.copy(), 1, 0.0)
     frozen = np.zeros(2)
     frozen.flags.writeable = False
     with pytest.raises(TypeError):

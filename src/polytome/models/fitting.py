@@ -26,7 +26,15 @@ from polytome.certificates.certificate import at_other_coefficients
 from polytome.certificates.fenchel import proved_zeros
 from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax, WithOffset
-from polytome.models.bounds import at_bound, bounded, bounds_of, bounds_text, check_bounds_of_certain, within_bounds
+from polytome.models.bounds import (
+    at_bound,
+    bounded,
+    bounds_of,
+    bounds_text,
+    check_bounds,
+    check_bounds_of_certain,
+    within_bounds,
+)
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
 from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
@@ -178,6 +186,7 @@ def check_settings(estimator: Any) -> None:
     check_common_settings(estimator)
     check_scale(estimator.scale)
     check_penalty_weights(estimator.penalty_weights)
+    check_bounds(vars(estimator).get("bounds"), vars(estimator).get("groups") is not None)
     if "l1_ratio" in vars(estimator) and "penalty" not in vars(estimator):
         check_ratio(estimator)
 

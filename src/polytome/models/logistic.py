@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
-from polytome.models.bounds import Bounds, check_bounds
+from polytome.models.bounds import Bounds
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.decision import DecisionRule, decision_of
@@ -507,7 +507,6 @@ class LogisticRegression(CertifiedClassifier):
         check_peer_settings(self)
         check_groups(self.groups, l1_ratio_of(self), is_penalised(self))
         check_group_ratio(self.group_ratio, self.groups is not None)
-        check_bounds(self.bounds, self.groups is not None)
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
         """The labels of the classes that count, and the outputs of these; without intercepts all

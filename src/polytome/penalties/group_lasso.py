@@ -382,9 +382,7 @@ class GroupLasso:
         return found
 
 
-def group_lasso_text(
-    strength: float, l1_ratio: float, alone: bool, weighted: bool, group_ratio: float = 1.0
-) -> str:
+def group_lasso_text(strength: float, l1_ratio: float, alone: bool, weighted: bool, group_ratio: float = 1.0) -> str:
     """The formula of a group lasso with its numbers.
 
     Args:
