@@ -70,9 +70,9 @@ inline double least_norm(const double* curvature, const double* slope, std::size
 constexpr int sparse_group_steps = 20;  // of one group, at most: sweeps come back to it
 
 // Proximal gradient steps of one group, of `count` coordinates from `first` on, where absolute
-// values are beside its norm: towards the least of `g' d + d' H d / 2 + corner |w + d| + absolute
-// |w + d|_1`. They change w; `slope` and `change` are scratch, and `change` ends with d. Returns how
-// much the first step changed its own slope.
+// values are beside its norm: towards the least of
+// `g' d + d' H d / 2 + corner |w + d| + absolute |w + d|_1`. They change w; `slope` and `change` are
+// scratch, and `change` ends with d. Returns how much the first step changed its own slope.
 inline double step_in_sparse_group(const double* H, std::size_t size, std::size_t first, std::size_t count,
                                    double steepest, double corner, double absolute, const double* gradient,
                                    double* coefficients, double* slope, double* change, double tolerance) {
@@ -108,11 +108,11 @@ inline double step_in_sparse_group(const double* H, std::size_t size, std::size_
     return changed_first;
 }
 
-// Minimises `g' d + d' H d / 2 + sum_g corner_g |w_g + d_g| + absolute_g |w_g + d_g|_1`, one group of
-// coordinates after the other, each exactly if it has no absolute values, and changes w and g as
-// above. `starts` has the first coordinate of each group and the number of all. For a group, `bases`
-// has the eigenvectors of its part of H, one after the other, and `curvatures` its eigenvalues,
-// positive, where its coordinates are.
+// Minimises `g' d + d' H d / 2 + sum_g corner_g |w_g + d_g| + absolute_g |w_g + d_g|_1`, one group
+// of coordinates after the other, each exactly if it has no absolute values, and changes w and g as
+// above. `starts` has the first coordinate of each group and the number of all. For a group,
+// `bases` has the eigenvectors of its part of H, one after the other, and `curvatures` its
+// eigenvalues, positive, where its coordinates are.
 inline int group_descent(const double* H, std::size_t size, const std::int64_t* starts, std::size_t groups,
                          const double* corner, const double* absolute, const double* bases, const double* curvatures,
                          double* gradient, double* coefficients, int sweeps, double tolerance) {

@@ -7,9 +7,9 @@ G the gradient of the loss where all that has no penalty is fitted, and w the pe
     strength_max = max_jk |G_jk| / (l1_ratio w_j)
 
 Within bounds a strong penalty brings coefficients to V, as near to 0 as these allow, and only what
-a coefficient may do from there counts: where it may grow, `-G_jk` takes the place of the size, where
-it may fall, G_jk; and where V is not 0, squares have a slope there, and `l1_ratio + (1 - l1_ratio)
-|V_jk|` takes the place of the ratio.
+a coefficient may do from there counts: where it may grow, `-G_jk` takes the place of the size,
+where it may fall, G_jk; and where V is not 0, squares have a slope there, and
+`l1_ratio + (1 - l1_ratio) |V_jk|` takes the place of the ratio.
 
 From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
 quadratic model that the last strength left behind, under the new corners, is an extrapolation of
