@@ -71,8 +71,8 @@ constexpr int sparse_group_steps = 20;  // of one group, at most: sweeps come ba
 
 // Proximal gradient steps of one group, of `count` coordinates from `first` on, where absolute
 // values are beside its norm: towards the least of
-// `g' d + d' H d / 2 + corner |w + d| + absolute |w + d|_1`. They change w; `slope` and `change` are
-// scratch, and `change` ends with d. Returns how much the first step changed its own slope.
+// `g' d + d' H d / 2 + corner |w + d| + absolute |w + d|_1`. They change w; `slope` and `change`
+// are scratch, and `change` ends with d. Returns how much the first step changed its own slope.
 inline double step_in_sparse_group(const double* H, std::size_t size, std::size_t first, std::size_t count,
                                    double steepest, double corner, double absolute, const double* gradient,
                                    double* coefficients, double* slope, double* change, double tolerance) {
