@@ -37,10 +37,12 @@ KINDS = (
     *("unpenalised", "penalty_weights", "corners", "groups"),
     "score_offsets",  # and smoothed labels; "offsets" are columns far from zero
     "bounds",
+    "sparse groups",
+    "bounds of models",  # one binary model for each class, pair or label
 )
-WITH_REST = ("corners", "groups", "bounds")
-"""Kinds under absolute values, or norms of groups, or within bounds, with any of the difficulties
-of the others."""
+WITH_REST = ("corners", "groups", "bounds", "sparse groups", "bounds of models")
+"""Kinds under absolute values, or norms of groups, or both, or within bounds, with any of the
+difficulties of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
 STORAGES = ("float64", "float64", "float32", "integer", "fortran", "csr", "csc")
 SLOWEST = 5.0  # seconds of the processor; a fit that takes longer is ended
@@ -86,6 +88,8 @@ def make_case(kind: str, number: int) -> Case:
         model = "softmax" if n_classes > 2 else "binary"
         if rng.random() < 0.2:
             model = "soft" if n_classes > 2 else "soft binary"
+        if kind == "bounds of models":
+            model = str(rng.choice(["rest", "pairs", "labels"]))
         does = {name: rng.random() < 0.2 for name in (*difficulties, "extremes")}
     X = _features(rng, n, d, does)
     X, storage = _stored(rng, X)
@@ -117,7 +121,7 @@ def make_case(kind: str, number: int) -> Case:
     if kind in WITH_REST and rng.random() < 0.25:
         weights = np.where(rng.random(d) < 0.3, 0.0, 10 ** rng.uniform(-8, 8, d))
         settings["penalty_weights"] = weights[_numbers(settings.get("groups"), d)]
-    if kind == "bounds":
+    if kind in ("bounds", "bounds of models"):
         settings["bounds"] = _box(rng, settings, X)
     weight = None if rng.random() < 0.7 else rng.integers(1, 5, n).astype(float)
     if does["weights"]:
@@ -133,6 +137,7 @@ def make_case(kind: str, number: int) -> Case:
             weight = ratios[rng.integers(0, n_classes, n)]
     warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
     has_offset = kind == "score_offsets" or (kind in WITH_REST and rng.random() < 0.15)
+    has_offset &= kind != "bounds of models"
     offset = _score_offset(rng, settings, n, n_classes) if has_offset else None
     return Case(kind, number, model, X, y, weight, settings, warm, offset)
 
@@ -161,8 +166,10 @@ def _corners(rng: np.random.Generator, settings: dict[str, Any], kind: str, d: i
     """A share of absolute values, or of norms of groups."""
     settings["C"] = float(10 ** rng.uniform(-2, 3))
     settings["l1_ratio"] = 1.0 if rng.random() < 0.5 else float(rng.choice([0.01, 0.5, 0.9, 0.999]))
-    if kind == "groups":
+    if kind in ("groups", "sparse groups"):
         settings["groups"] = "classes" if rng.random() < 0.4 else rng.integers(0, max(1, d // 2), d).tolist()
+    if kind == "sparse groups":
+        settings["group_ratio"] = float(rng.choice([0.5, 0.9, 1e-3, 1 - 1e-9, rng.uniform(0.01, 1)]))
 
 
 def _box(rng: np.random.Generator, settings: dict[str, Any], X: Any) -> Any:
@@ -312,6 +319,7 @@ def problem_of(case: Case) -> BallProblem:
         settings["l1_ratio"] = ratio
         if (groups := case.settings.get("groups")) is not None:
             settings["groups"] = _numbers(groups, X.shape[1]).tolist()
+            settings["group_ratio"] = case.settings.get("group_ratio", 1.0)
     if (bounds := case.settings.get("bounds")) is not None:
         settings["bounds"] = _ends(bounds, X.shape[1])
     y, own, softmax = np.asarray(case.y), None, False

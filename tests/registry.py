@@ -94,6 +94,8 @@ PENALTIES_WITH_REST: dict[str, Penalty] = {
     "lasso-unpenalised": ElasticNet(0.5, 1.0, [1.0, 0.0, 2.0, 0.0]),
     "group-lasso": GroupLasso(0.5, 1.0, [0, 1, 1, 2]),
     "grouped-elastic-net-weighted": GroupLasso(0.5, 0.9, [7, 3, 3, 5], [4.0, 0.25, 0.25, 0.0]),
+    "sparse-group-lasso": GroupLasso(0.5, 1.0, [0, 1, 1, 2], group_ratio=0.6),
+    "sparse-grouped-elastic-net-weighted": GroupLasso(0.5, 0.9, [7, 3, 3, 5], [4.0, 0.25, 0.25, 0.0], 0.2),
 }
 
 # Each is exact on every objective that has a minimum; the last two take many passes.

@@ -16,7 +16,7 @@ from polytome.rows import as_rows
 from polytome.solvers import ProximalNewton, minimize
 
 
-def random_problem(seed, grouped=False):
+def random_problem(seed, grouped=False, sparse=False):
     """Data, settings and the objective of a tiny fit."""
     rng = np.random.default_rng(seed)
     n_classes, d = int(rng.integers(2, 5)), int(rng.integers(1, 7))
@@ -32,7 +32,9 @@ def random_problem(seed, grouped=False):
     penalty = ElasticNet(strength, ratio, weights)
     if grouped:
         groups = rng.integers(0, min(3, d), d)
-        penalty = GroupLasso(strength, ratio, groups, weights[groups] if weights[groups].any() else None)
+        of_columns = weights[groups] if weights[groups].any() else None
+        group_ratio = float(rng.choice([0.9, 0.5, 0.1, 1e-3])) if sparse else 1.0
+        penalty = GroupLasso(strength, ratio, groups, of_columns, group_ratio)
     loss = Logistic() if n_classes == 2 else Softmax(n_classes)
     return rng, Objective(loss, penalty, as_rows(X, y, weight), bool(rng.random() < 0.8)), (X, y, weight)
 
@@ -52,18 +54,21 @@ def exact_objective(objective, data, W):
         groups = getattr(penalty, "groups", np.arange(len(weights)))
         for w, row in zip(weights, W[:-1].tolist(), strict=True):
             value += w * (1 - ratio) / 2 * mpmath.fsum(mpmath.mpf(v) ** 2 for v in row)
-            if isinstance(penalty, ElasticNet):
-                value += w * ratio * mpmath.fsum(abs(mpmath.mpf(v)) for v in row)
+            of_sizes = 1 - mpmath.mpf(getattr(penalty, "group_ratio", 0))
+            value += w * ratio * of_sizes * mpmath.fsum(abs(mpmath.mpf(v)) for v in row)
         for g in range(groups.max() + 1) if isinstance(penalty, GroupLasso) else ():
             own = np.flatnonzero(groups == g)
             squares = mpmath.fsum(mpmath.mpf(v) ** 2 for v in W[own].ravel().tolist())
-            value += weights[own[0]] * ratio * mpmath.sqrt(len(own) * squares)
+            value += weights[own[0]] * ratio * mpmath.mpf(penalty.group_ratio) * mpmath.sqrt(len(own) * squares)
         return loss / total + penalty.strength * value
 
 
-@pytest.mark.parametrize(("seed", "grouped"), [*((k, False) for k in range(60)), *((k, True) for k in range(40))])
-def test_gaps_are_above_the_distance_and_proved_zeros_are_zero(seed, grouped):
-    rng, objective, data = random_problem(seed, grouped)
+@pytest.mark.parametrize(
+    ("seed", "kind"),
+    [(k, kind) for kind, count in (("single", 60), ("groups", 40), ("sparse groups", 16)) for k in range(count)],
+)
+def test_gaps_are_above_the_distance_and_proved_zeros_are_zero(seed, kind):
+    rng, objective, data = random_problem(seed, kind != "single", kind == "sparse groups")
     fine = minimize(objective, ProximalNewton(), tol=1e-13, max_iter=200)
     minimum = exact_objective(objective, data, fine.coefficients)
     has_optimum = fine.certificate.relative_gap < 1e-7  # a column without a penalty may tell classes apart

@@ -21,6 +21,7 @@ pytest.importorskip("flint", reason="python-flint is absent")
 from refuter import KINDS, WITH_REST, Truth, examine, judge, make_case, problem_of
 
 FIXED = 12  # cases of each kind
+FEWER = {"sparse groups": 6, "bounds of models": 6}  # of mixtures of other kinds
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="no alarm to end a fit that hangs")
 FALSE = {
     *("false proof", "beyond tol", "coefficient bound too small"),
@@ -38,7 +39,9 @@ def _complaints(truth: Truth) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_certificate_claims_too_much(kind: str) -> None:
-    complaints = [text for number in range(FIXED) for text in _complaints(examine(make_case(kind, number)))]
+    complaints = [
+        text for number in range(FEWER.get(kind, FIXED)) for text in _complaints(examine(make_case(kind, number)))
+    ]
     assert not complaints, "\n".join(complaints)
 
 

@@ -43,3 +43,11 @@ def test_groups_are_trained_reported_and_saved(tmp_path: Path) -> None:
     wrong = run("train", file, "--target", "label", "--groups", "classes")
     assert wrong.exit_code == 1
     assert "groups has no effect where l1_ratio is 0" in " ".join(wrong.stderr.split())
+    text = run("train", file, *options, "--group-ratio", "0.5", "--report", str(tmp_path / "s.html")).stdout
+    assert "groups = 2 groups of 4 columns, group_ratio = 0.5: " in " ".join(text.split())
+    of_page = (
+        "(0.5 of the sum of the norms of the coefficients of 2 groups of 4 columns, each times the root of its size"
+    )
+    assert f"{of_page}, and 0.5 of the sum of absolute coefficients)" in (tmp_path / "s.html").read_text()
+    wrong = run("train", file, "--target", "label", "--l1-ratio", "1", "--group-ratio", "0.5")
+    assert "group_ratio=0.5 has no effect without groups" in " ".join(wrong.stderr.split())

@@ -27,7 +27,7 @@ def numbers_of(groups, d):
     return np.arange(d) if isinstance(groups, str) else np.unique(groups, return_inverse=True)[1]
 
 
-def largest_violation(X, y, model, C, ratio, numbers, weights, divisors):
+def largest_violation(X, y, model, C, ratio, numbers, weights, divisors, norms=1.0):
     """How far the conditions of an optimum are from being met, with everything computed anew: in
     parts of each group's corner, or of the weight of the rows for intercepts."""
     Z, W = X / divisors, model.coef_.T * divisors[:, None]
@@ -40,15 +40,19 @@ def largest_violation(X, y, model, C, ratio, numbers, weights, divisors):
     for g in range(numbers.max() + 1):
         own = numbers == g
         weight = weights[own][0]
-        corner = ratio * weight * np.sqrt(own.sum())
+        corner = ratio * norms * weight * np.sqrt(own.sum())
+        absolute = ratio * (1 - norms) * weight
         slope = gradient[own] + (1 - ratio) * weight * W[own]
         norm = np.linalg.norm(W[own])
+        slope = slope + (corner * W[own] / norm if norm > 0 else 0)
+        left = np.sign(slope) * np.maximum(np.abs(slope) - absolute, 0)
+        left = np.where(W[own] == 0, left, slope + absolute * np.sign(W[own]))
         if weight == 0:
             worst = max(worst, float(np.abs(slope).max()))
         elif norm == 0:
-            worst = max(worst, float(np.linalg.norm(slope)) / corner - 1)
+            worst = max(worst, (float(np.linalg.norm(left)) - corner) / (corner + absolute))
         else:
-            worst = max(worst, float(np.linalg.norm(slope + corner * W[own] / norm)) / corner)
+            worst = max(worst, float(np.linalg.norm(left)) / (corner + absolute))
     return worst
 
 
@@ -60,6 +64,9 @@ def largest_violation(X, y, model, C, ratio, numbers, weights, divisors):
         {"groups": [5, 5, 2, 2], "l1_ratio": 0.5, "C": 0.1},
         {"groups": ["a", "b", "a", "b"], "scale": [1.0, 2.0, 0.5, 3.0], "fit_intercept": False},
         {"groups": [0, 1, 0, 2], "penalty_weights": [2.0, 0.0, 2.0, 1.0], "l1_ratio": 0.9, "C": 0.02},
+        {"groups": "classes", "C": 0.1, "group_ratio": 0.5},
+        {"groups": [5, 5, 2, 2], "C": 0.2, "group_ratio": 0.3, "l1_ratio": 0.9, "scale": [1.0, 2.0, 0.5, 3.0]},
+        {"groups": [0, 1, 0, 2], "penalty_weights": [2.0, 0.0, 2.0, 1.0], "group_ratio": 0.9, "C": 0.05},
     ],
     ids=str,
 )
@@ -73,13 +80,15 @@ def test_every_fit_is_certified_and_meets_the_conditions_of_an_optimum(target, s
     numbers = numbers_of(settings["groups"], 4)
     weights = np.asarray(settings.get("penalty_weights", np.ones(4)))
     divisors = np.asarray(settings.get("scale", np.ones(4)))
-    assert largest_violation(X, target, model, settings["C"], settings["l1_ratio"], numbers, weights, divisors) < 2e-3
+    norms = settings.get("group_ratio", 1.0)
+    of_penalty = settings["C"], settings["l1_ratio"], numbers, weights, divisors, norms
+    assert largest_violation(X, target, model, *of_penalty) < 2e-3
     assert_array_equal(model.coef_[model.proved_zero_], 0)
     is_zero = (model.coef_ == 0).all(axis=0)
-    for g in range(numbers.max() + 1):
+    for g in range(numbers.max() + 1) if norms == 1 else ():
         assert len(set(is_zero[numbers == g])) == 1
         assert len(np.unique(model.proved_zero_[:, numbers == g])) == 1
-    if target is y:
+    if target is y and norms == 1:
         assert_allclose(model.coef_.mean(axis=0), 0, atol=1e-12)
 
 
@@ -178,6 +187,59 @@ def test_the_levels_of_a_column_are_one_group(tmp_path):
     assert verify(model, source.X, source.y).verdict == "confirmed"
 
 
+@pytest.fixture(scope="module")
+def sparse_groups():
+    """Petals are kept, one of the two for each class, and one of two noisy columns by itself."""
+    noise = np.random.default_rng(2).normal(size=(150, 2))
+    wide = np.hstack([X[:, 2:], noise])
+    settings = {"l1_ratio": 0.9, "C": 0.1, "tol": 1e-8}
+    return wide, LogisticRegression(groups=[0, 0, 1, 1], group_ratio=0.5, **settings).fit(wide, y)
+
+
+def test_single_coefficients_are_zero_in_groups_that_are_kept(sparse_groups):
+    wide, model = sparse_groups
+    is_zero = model.coef_ == 0
+    assert is_zero[:, 2:].all()
+    assert is_zero[:, :2].any()
+    assert not is_zero[:, :2].all()
+    assert model.proved_zero_[:, 2:].all()
+    assert model.proved_zero_[:, :2].any()
+    text = "0.0666667 (0.45 sum_g sqrt(p_g) ||W_g|| + 0.45 ||W||_1 + 0.1/2 ||W||^2), 2 groups of 4 columns"
+    assert text in str(model.objective_)
+    weighted = {"penalty_weights": [2, 2, 1, 1], "groups": [0, 0, 1, 1], "group_ratio": 0.25, "l1_ratio": 1}
+    text = str(LogisticRegression(**weighted).fit(wide, y).objective_)
+    assert "sum_g w_g (0.25 sqrt(p_g) ||W_g|| + 0.75 ||W_g||_1)" in text
+
+
+def test_sparse_groups_are_kept_in_files_and_verified(sparse_groups, tmp_path):
+    wide, model = sparse_groups
+    model.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert again.objective_ == model.objective_
+    assert again.group_ratio == 0.5
+    assert_array_equal(again.fit(wide, y).coef_, model.coef_)
+    pytest.importorskip("flint")
+    from polytome import verify
+
+    found = verify(model, wide, y)
+    assert found.verdict == "confirmed"
+    assert found.claimed_zeros == found.confirmed_zeros > 6
+    off = load(tmp_path / "m.safetensors")
+    off.coef_ = off.coef_ * 1.01
+    assert verify(off, wide, y).verdict == "refuted"
+
+
+def test_between_norms_and_absolute_values_lie_sparse_groups():
+    """With a share of norms that is next to 1, or next to 0, the fit is that of these alone."""
+    settings = {"l1_ratio": 1.0, "C": 0.2, "tol": 1e-10}
+    norms = LogisticRegression(groups=[0, 0, 1, 1], **settings).fit(X, y)
+    alone = LogisticRegression(**settings).fit(X, y)
+    for ratio, expected in ((1 - 1e-9, norms), (1e-9, alone)):
+        found = LogisticRegression(groups=[0, 0, 1, 1], group_ratio=ratio, **settings).fit(X, y)
+        assert found.stop_.name == "CERTIFIED"
+        assert found.certificate_.objective == pytest.approx(expected.certificate_.objective, rel=1e-7)
+
+
 def test_the_formula_says_what_is_grouped():
     settings = {"l1_ratio": 1, "C": 0.1}
     classes = LogisticRegression(groups="classes", **settings).fit(X, y)
@@ -206,6 +268,9 @@ def test_a_model_file_keeps_groups(tmp_path, groups):
         (lambda saved: saved["parameters"].update(groups="rows"), "groups is 'rows'"),
         (lambda saved: saved["parameters"].update(groups=[0, 0, 1, 1.5]), "groups"),
         (lambda saved: saved["objective"].update(groups="classes"), "the objective has the groups"),
+        (lambda saved: saved["objective"].update(group_ratio=0.5), "the objective has the group_ratio 0.5"),
+        (lambda saved: saved["parameters"].update(group_ratio=0.5), "the settings 0.5"),
+        (lambda saved: saved["parameters"].update(group_ratio=0), "group_ratio is 0"),
     ],
 )
 def test_a_model_file_whose_groups_contradict_each_other_is_refused(change, told):
@@ -239,6 +304,12 @@ def test_a_model_file_whose_groups_contradict_each_other_is_refused(change, told
             r"penalty_weights\[1\] is 2 and penalty_weights\[0\] is 1",
         ),
         ({"groups": [0, 0, 1, 1], "solver": "newton"}, r"solver='newton' minimises L2 penalties or none"),
+        ({"group_ratio": 0.5}, r"group_ratio=0.5 has no effect without groups: give groups"),
+        ({"groups": "classes", "group_ratio": 0}, r"group_ratio=0: leaves nothing of the norms of groups"),
+        ({"groups": "classes", "group_ratio": 1.5}, r"group_ratio=1.5: needs a number above 0, and at most 1"),
+        ({"groups": "classes", "group_ratio": np.nan}, r"group_ratio=nan: needs a number above 0"),
+        ({"groups": "classes", "group_ratio": True}, r"group_ratio=True: needs a number above 0"),
+        ({"groups": "classes", "group_ratio": "half"}, r"group_ratio='half': needs a number above 0"),
     ],
 )
 def test_groups_that_cannot_be_used_are_named(settings, told):

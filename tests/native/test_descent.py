@@ -73,13 +73,15 @@ def groups_of(rng, size):
 
 @pytest.mark.skipif(not native.instruction_sets(), reason="the extension is not built")
 @pytest.mark.parametrize("size", [1, 2, 7, 40])
-def test_compiled_code_and_numpy_agree_on_groups(rng, size):
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_compiled_code_and_numpy_agree_on_groups(rng, size, share):
     H, gradient, _, start = model(rng, size)
     starts = groups_of(rng, size)
     groups, corner, found = Groups.of(H, starts), rng.uniform(0.5, 3, len(starts) - 1), []
+    absolute = share * rng.integers(0, 2, len(corner))
     for compiled in (False, True):
         w, g = start.copy(), gradient.copy()
-        sweeps = descend_in_groups(compiled, H, groups, corner, g, w, 3, 0.0)
+        sweeps = descend_in_groups(compiled, H, groups, corner, absolute, g, w, 3, 0.0)
         found.append((w, g, sweeps))
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-10)
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-10)
@@ -88,7 +90,8 @@ def test_compiled_code_and_numpy_agree_on_groups(rng, size):
 
 
 @pytest.mark.parametrize("flat", [False, True])
-def test_what_it_finds_in_groups_is_least(rng, flat):
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_what_it_finds_in_groups_is_least(rng, flat, share):
     H, gradient, _, start = model(rng, 12)
     if flat:
         H[:3, :3] = 1.0  # one direction of the first group has curvature
@@ -96,14 +99,18 @@ def test_what_it_finds_in_groups_is_least(rng, flat):
         gradient[:3] = -9.0
     starts = np.array([0, 3, 4, 8, 12])
     corner, w, g = np.array([0.5, 2.0, 90.0, 1.0]), start.copy(), gradient.copy()
-    native.group_descent(H, Groups.of(H, starts), corner, g, w, 3000, 1e-13)
+    absolute = share * np.array([0.2, 1.0, 90.0, 1.0])
+    native.group_descent(H, Groups.of(H, starts), corner, absolute, g, w, 3000, 1e-13)
     np.testing.assert_allclose(g, gradient + H @ (w - start), atol=1e-9)
-    for first, end, c in zip(starts, starts[1:], corner, strict=False):
-        norm = np.linalg.norm(w[first:end])
+    for first, end, c, a in zip(starts, starts[1:], corner, absolute, strict=False):
+        own, slope = w[first:end], g[first:end]
+        norm = np.linalg.norm(own)
         if norm == 0:
-            assert np.linalg.norm(g[first:end]) <= c + 1e-9
+            assert np.linalg.norm(np.maximum(np.abs(slope) - a, 0)) <= c + 1e-9
         else:
-            np.testing.assert_allclose(g[first:end], -c * w[first:end] / norm, atol=1e-6)
+            left = slope + c * own / norm
+            np.testing.assert_allclose((left + a * np.sign(own))[own != 0], 0, atol=1e-6)
+            assert (np.abs(left[own == 0]) <= a + 1e-6).all()
     assert not w[4:8].any()
     assert w[:3].any()
 
@@ -112,7 +119,7 @@ def test_a_group_of_one_is_a_coordinate(rng):
     H, gradient, corner, start = model(rng, 9)
     one, other = (start.copy(), gradient.copy()), (start.copy(), gradient.copy())
     native.gram_descent(H, corner, one[1], one[0], 4, 0.0)
-    native.group_descent(H, Groups.of(H, np.arange(10)), corner, other[1], other[0], 4, 0.0)
+    native.group_descent(H, Groups.of(H, np.arange(10)), corner, np.zeros(9), other[1], other[0], 4, 0.0)
     np.testing.assert_allclose(one[0], other[0], atol=1e-12)
 
 
@@ -136,8 +143,9 @@ def test_arrays_of_other_shapes_are_refused():
             _passes.gram_descent(np.eye(2), two, *box, two.copy(), two.copy(), 1, 0.0)
     for starts, bases in [([0, 1], np.ones(1)), ([0, 2, 2], np.ones(4)), ([1, 2], np.ones(1)), ([0, 2], np.ones(1))]:
         places, corner = np.array(starts, dtype=np.int64), np.ones(len(starts) - 1)
+        parts = places, corner, 0 * corner, bases, two.copy()
         with pytest.raises(ValueError, match="starts"):
-            _passes.group_descent(np.eye(2), places, corner, bases, two.copy(), two.copy(), two.copy(), 1, 0.0)
+            _passes.group_descent(np.eye(2), *parts, two.copy(), two.copy(), 1, 0.0)
     frozen = np.zeros(2)
     frozen.flags.writeable = False
     with pytest.raises(TypeError):

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.errors import ArgumentError
-from polytome.penalties import L2, NoPenalty, WeightedL2, by_column
+from polytome.penalties import L2, GroupLasso, NoPenalty, WeightedL2, by_column
 from registry import PENALTIES as SMOOTH
 from registry import PENALTIES_WITH_REST
 
@@ -202,3 +202,41 @@ def test_a_strength_that_cannot_be_used_is_named_with_the_remedy(strength):
 def test_weights_that_cannot_be_used_are_named_with_the_remedy(weights):
     with pytest.raises(ArgumentError, match=r"weights.*zero or more.*NoPenalty\(\)"):
         WeightedL2(0.5, weights)
+
+
+@pytest.mark.parametrize("ratio", [0.9, 0.5, 0.05])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.6])
+def test_no_other_centre_of_a_sparse_group_has_a_smaller_penalty(rng, ratio, l1_ratio):
+    penalty = GroupLasso(0.7, l1_ratio, np.arange(30) // 3, group_ratio=ratio)
+    W = rng.normal(size=(30, 5)) * rng.integers(0, 2, (30, 5))
+    W[:3] = 0.0
+    W[3:6] = rng.normal(size=(3, 1))
+    centred = W - penalty.centre(W)
+    for _ in range(40):
+        other = 10.0 ** -rng.integers(0, 5) * rng.normal(size=(30, 1)) * rng.integers(0, 2, (30, 1))
+        assert penalty.value(centred) <= penalty.value(centred + other) + 1e-12
+    assert_allclose(penalty.centre(centred), 0, atol=1e-6)
+    assert not centred[:6].any()
+
+
+@pytest.mark.parametrize("ratio", [1 - 1e-12, 0.5, 1e-6])
+def test_the_dual_norm_of_a_sparse_group_is_its_root(rng, ratio):
+    """Of one group, by halving: with exact entries, and with entries of very different sizes."""
+    penalty = GroupLasso(1.0, 1.0, np.zeros(6, dtype=int), group_ratio=ratio)
+    for size in (1.0, 1e150, 1e-3):
+        dual = size * 10.0 ** rng.uniform(-9, 3, (6, 2))
+        low, high = 0.0, 1.0
+        if np.linalg.norm(penalty.beyond(dual)) <= penalty.group_corner[0]:
+            assert penalty.feasible_multiple(dual) == 1
+            continue
+        for _ in range(1200):
+            middle = (low + high) / 2
+            is_inside = np.linalg.norm(penalty.beyond(middle * dual)) <= penalty.group_corner[0]
+            low, high = (middle, high) if is_inside else (low, middle)
+        assert penalty.feasible_multiple(dual) == pytest.approx(low, rel=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.1, 1.5, np.nan])
+def test_a_share_of_norms_that_cannot_be_used_is_named(ratio):
+    with pytest.raises(ArgumentError, match=r"group_ratio=.*above 0, and at most 1"):
+        GroupLasso(1.0, 1.0, [0, 1], group_ratio=ratio)

@@ -17,6 +17,7 @@ __all__ = [
     "DataFolder",
     "Dates",
     "Drop",
+    "GroupRatio",
     "GroupsName",
     "Header",
     "Host",
@@ -257,6 +258,15 @@ GroupsName = Annotated[
         metavar="none|classes|columns",
         help="With --l1-ratio above 0, which coefficients are 0 together: those of a feature, of all classes "
         "(classes), or those of all features that a column became (columns), such as the levels of a category.",
+    ),
+]
+GroupRatio = Annotated[
+    float,
+    typer.Option(
+        "--group-ratio",
+        metavar="NUMBER",
+        help="With --groups, the share of norms in what --l1-ratio is the share of, the rest being absolute values: "
+        "1 for norms alone; below it single coefficients are 0 in groups that are not (a sparse group lasso).",
     ),
 ]
 LabelSmoothing = Annotated[

@@ -19,6 +19,7 @@ from polytome.cli.options import (
     DataFolder,
     Dates,
     Drop,
+    GroupRatio,
     GroupsName,
     Header,
     Intercept,
@@ -100,6 +101,7 @@ def plan(
     C: InverseStrength = 1.0,
     l1_ratio: L1Ratio = 0.0,
     groups: GroupsName = None,
+    group_ratio: GroupRatio = 1.0,
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     bounds: BoundsOption = None,
@@ -142,6 +144,7 @@ def plan(
 
     settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
     settings |= {"penalty_weights": weights_of(penalty_weights), "groups": groups_from(groups)}
+    settings |= {"group_ratio": group_ratio}
     settings |= {"bounds": bounds_from(bounds)}
     settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
     model = LogisticRegression(**settings)

@@ -93,6 +93,8 @@ def model_line(model: Fitted) -> str:
         strength += f", l1_ratio = {model.objective_.l1_ratio:g}"
         if model.objective_.groups != "none":
             strength += f", groups = {model.objective_.groups}"
+            if model.objective_.group_ratio < 1:
+                strength += f", group_ratio = {model.objective_.group_ratio:g}"
         strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
     if model.objective_.bounds != "none":
         at_bound = int(vars(model)["at_bound_"].sum())

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.bounds import bounds_from
 from polytome.cli.option_values import dates_of, scale_of, weights_of
 from polytome.cli.options import (
+    BoundsOption,
     Categories,
     ClassWeight,
     DataFolder,
@@ -137,6 +139,7 @@ def tune(
     seed: Seed = 0,
     scale: TunedScale = None,
     penalty_weights: PenaltyWeights = None,
+    bounds: BoundsOption = None,
     class_weight: ClassWeight = None,
     intercept: Intercept = True,
     tol: Tolerance = 1e-4,
@@ -196,6 +199,7 @@ def tune(
         "scoring": _scoring(metric),
         "scale": scale_of(scale),
         "penalty_weights": weights_of(penalty_weights),
+        "bounds": bounds_from(bounds),
         "class_weight": class_weight,
         "fit_intercept": intercept,
         "tol": tol,
@@ -273,13 +277,15 @@ def _check(settings: dict[str, Any], groups: str | None, order_by: str | None) -
     import warnings
 
     from polytome.errors import ArgumentError
+    from polytome.models.bounds import check_bounds
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.penalty_weights import check_penalty_weights
 
     if groups is not None and order_by is not None:
         raise ArgumentError("--groups and --time: rows are held out by one of them; leave the other out")
     check_penalty_weights(settings["penalty_weights"])
-    few = {**settings, "max_iter": 1, "penalty_weights": None, "scoring": None}
+    check_bounds(settings["bounds"])
+    few = {**settings, "max_iter": 1, "penalty_weights": None, "bounds": None, "scoring": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         LogisticRegressionCV(**few, cv=2).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])

@@ -565,12 +565,13 @@ def _check_weights(model: Any) -> None:
     """Refuse weights or groups of columns in the penalty that are none of these columns, or that
     the objective does not have."""
     from polytome.models.bounds import at_bound, bounds_of, bounds_text, check_bounds, within_bounds
-    from polytome.models.groups import groups_of, groups_text
+    from polytome.models.groups import check_group_ratio, group_ratio_of, groups_of, groups_text
     from polytome.models.penalty_weights import penalty_weights_of, weights_text
 
     try:
         weights = penalty_weights_of(model, model.n_features_in_, model.source_.encoder)
         groups = groups_of(model, model.n_features_in_, model.source_.encoder)
+        check_group_ratio(group_ratio_of(model), groups is not None)
         check_bounds(vars(model).get("bounds"), groups is not None)
         bounds = bounds_of(model, model.n_features_in_, model.source_.encoder)
     except ArgumentError as error:
@@ -582,6 +583,9 @@ def _check_weights(model: Any) -> None:
     expected = groups_text(groups) if formula.l1_ratio > 0 else "none"
     if formula.groups != expected:
         refuse(f"the objective has the groups {brief(formula.groups)}, the settings {expected}")
+    ratio = group_ratio_of(model) if expected != "none" else 1.0
+    if formula.group_ratio != ratio:
+        refuse(f"the objective has the group_ratio {brief(formula.group_ratio)}, the settings {ratio}")
     if formula.bounds != bounds_text(bounds) or model.certificate_.has_bounds != (bounds is not None):
         refuse(f"the objective has the bounds {brief(formula.bounds)}, the settings {bounds_text(bounds)}")
     if bounds is not None:

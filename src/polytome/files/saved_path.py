@@ -40,7 +40,10 @@ PATH_KIND = "RegularizationPath"
 _OF_POINT = ("objective", "certificate", "stop", "n_iter", "solver", "separation")
 _STACKED = ("coef", "intercept", "proved_zero")
 _OF_PATH = ("strengths", "deviance_explained", "divisors")
-_SETTINGS = ("l1_ratio", "fit_intercept", "class_weight", "scale", "penalty_weights", "solver", "tol", "max_iter")
+_SETTINGS = (
+    *("l1_ratio", "fit_intercept", "class_weight", "scale", "penalty_weights", "bounds"),
+    *("solver", "tol", "max_iter"),
+)
 
 
 def _anything(value: Any, what: str) -> Any:

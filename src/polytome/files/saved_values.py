@@ -87,6 +87,7 @@ _PARAMETERS: dict[str, Kind] = {
     "C": real(_SMALLEST, np.inf),
     "l1_ratio": optional(real(0, 1)),
     "groups": optional(either(choice("classes", "columns"), listed(either(_SEED, text(nul=True))))),
+    "group_ratio": real(_SMALLEST, 1),
     "fit_intercept": either(flag, whole(0, 1)),
     "class_weight": optional(either(choice("balanced"), listed(listed(_anything, 2)))),
     "scale": optional(either(_POSITIVE, choice("standard", "tensor"))),
@@ -103,7 +104,7 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("groups", "bounds", "class_weight", "label_smoothing", "warm_start")
+_OF_ONE_MODEL = ("groups", "group_ratio", "class_weight", "label_smoothing", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
@@ -130,6 +131,7 @@ _FORMULA: dict[str, Kind] = {
     "label_smoothing": real(0, 1),
     "groups": text(100),
     "bounds": text(100),
+    "group_ratio": real(_SMALLEST, 1),
 }
 _LATER_OF_FORMULA = {
     "penalty_weights": "none",
@@ -138,6 +140,7 @@ _LATER_OF_FORMULA = {
     "label_smoothing": 0.0,
     "groups": "none",
     "bounds": "none",
+    "group_ratio": 1.0,
 }
 """What objectives of earlier versions lack."""
 _CERTIFICATE: dict[str, Kind] = {
@@ -177,7 +180,8 @@ _MODEL: dict[str, Kind] = {
     "library_version": text(100),
     "kind": text(100),
     "parameters": record(
-        _PARAMETERS, {"penalty_weights": None, "label_smoothing": 0.0, "groups": None, "bounds": None}
+        _PARAMETERS,
+        {"penalty_weights": None, "label_smoothing": 0.0, "groups": None, "group_ratio": 1.0, "bounds": None},
     ),
     "feature_names": optional(listed(text(nul=True))),
     "encoder": _anything,
@@ -211,7 +215,7 @@ _CERTIFIED = _MODEL | {
     "solver": text(),
     "separation": optional(either(text(1000), record(_SEPARATION))),
 }
-_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS, {"l1_ratio": 0.0})}
+_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS, {"l1_ratio": 0.0, "bounds": None})}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}
 PARTIAL = "PartialLogisticRegression"
 """The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no

@@ -340,18 +340,19 @@ def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, div
     penalty = certificate.modulus / 2 * np.sum(penalised * (model.coef_ * divisor) ** 2)
     if certificate.l1_ratio > 0:
         from polytome.models.fitted_source import source_of
-        from polytome.models.groups import groups_of
+        from polytome.models.groups import group_ratio_of, groups_of
         from polytome.models.penalty_weights import penalty_weights_of
 
         weights = penalty_weights_of(model, model.n_features_in_)
         roots = penalised if weights is None else np.sqrt(weights)  # the divisor has the other one
         corners = certificate.strength * certificate.l1_ratio * roots
         groups = groups_of(model, model.n_features_in_, source_of(model).encoder)
+        sizes, of_norms = np.sum(corners * np.abs(model.coef_ * divisor)), group_ratio_of(model)
         if groups is None:
-            penalty += np.sum(corners * np.abs(model.coef_ * divisor))
+            penalty += sizes
         else:
             squares = np.bincount(groups, ((corners * model.coef_ * divisor) ** 2).sum(axis=0))
-            penalty += np.sqrt(np.bincount(groups) * squares).sum()
+            penalty += of_norms * np.sqrt(np.bincount(groups) * squares).sum() + (1 - of_norms) * sizes
     off = weight @ rounding / total + certificate.rounding + 1e-9 * (certificate.objective + certificate.null_objective)
     return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 

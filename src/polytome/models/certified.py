@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import DataError
+from polytome.models.bounds import Bounds
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.formula import Formula
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
@@ -33,6 +34,7 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
 
     classes_: Array
     coef_: Array
+    at_bound_: Array
     intercept_: Array
     certificate_: Certificate
     stop_: Stop
@@ -85,6 +87,7 @@ class BinaryModels(CertifiedClassifier):
         fit_intercept: bool = True,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
+        bounds: Bounds = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -97,6 +100,7 @@ class BinaryModels(CertifiedClassifier):
         self.fit_intercept = fit_intercept
         self.scale = scale
         self.penalty_weights = penalty_weights
+        self.bounds = bounds
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

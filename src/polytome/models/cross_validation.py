@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome import numerics
 from polytome.errors import ArgumentError, DataError
+from polytome.models.bounds import Bounds, bounds_of, within_bounds
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.features import FeatureScale
 from polytome.models.fitted import feature_names_in
@@ -93,6 +94,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         class_weight: None, "balanced", or a dict from class to weight.
         scale: what each column is divided by before its coefficient is penalised.
         penalty_weights: what the penalty of each column's coefficients is multiplied by.
+        bounds: what coefficients are within, in every fit.
         solver: "auto", or what `LogisticRegression` takes.
         tol: each fit is proved to be within `tol` times the null model's objective of its minimum.
         max_iter: most iterations of each fit.
@@ -148,6 +150,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
+        bounds: Bounds = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -165,6 +168,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         self.class_weight = class_weight
         self.scale = scale
         self.penalty_weights = penalty_weights
+        self.bounds = bounds
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -361,7 +365,8 @@ class LogisticRegressionCV(CertifiedClassifier):
         refitted = LogisticRegression(**model.get_params(deep=False))
         refitted.set_params(C=self.C_, l1_ratio=self.l1_ratio_, n_jobs=self.n_jobs, callback=None)
         self._refitted = refitted.fit(X, y, sample_weight)
-        self.__dict__.pop("proved_zero_", None)
+        for name in ("proved_zero_", "at_bound_"):
+            self.__dict__.pop(name, None)
         for name, value in vars(refitted).items():
             if name.endswith("_") and not name.startswith("_") and name not in ("n_iter_", "n_features_in_"):
                 setattr(self, name, value)
@@ -492,7 +497,7 @@ class _Search:
         weight = class_weights(model.class_weight, self.labels, weight)
         problem = problem_of(model, X, self.labels, weight)
         objective = objective_of(model, X, problem)
-        judge = _Judge(self, model, X[held_out], held_out)
+        judge, bounds = _Judge(self, model, X[held_out], held_out), bounds_of(model, X.shape[1])
         scores, coefficients, iterations, failed = [], [], [], 0
 
         def stopped(_: Progress) -> bool:
@@ -505,6 +510,7 @@ class _Search:
             if solution.stop is Stop.INTERRUPTED:
                 return None
             coef, intercept = problem.outputs.spread(*solution.as_given(step.objective))
+            coef = within_bounds(bounds, coef)
             scores.append(judge.score(coef, intercept))
             coefficients.append(np.hstack([coef, intercept[:, None]]))
             iterations.append(max(len(solution.history) - 1, 1))  # scikit-learn's checks want one at least

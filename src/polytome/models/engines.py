@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.models.bounds import bounds_as_saved, bounds_of
 from polytome.models.fitted_source import source_of
-from polytome.models.groups import group_labels
+from polytome.models.groups import group_labels, group_ratio_of
 from polytome.models.labels import row_weights
 from polytome.models.logistic import LogisticRegression
 from polytome.models.peer_settings import l1_ratio_of, own_settings
@@ -73,6 +73,7 @@ class _Penalised:
     fit_intercept: bool = True
     label_smoothing: float = 0.0
     groups: Any = None
+    group_ratio: float = 1.0
     bounds: Any = None
 
     @property
@@ -91,6 +92,7 @@ class _Penalised:
             "scale": "standard" if self.is_standardised else self.divisors,
             "penalty_weights": self.weights,
             "groups": self.groups,
+            "group_ratio": self.group_ratio,
             "bounds": self.bounds,
             "fit_intercept": self.fit_intercept,
             "label_smoothing": self.label_smoothing,
@@ -256,6 +258,7 @@ def _own(model: LogisticRegression, strength: float, sizes: _Sizes) -> _Penalise
         names = vars(model).get("feature_names_in_", ())
         weights = np.array([float(weights.get(name, 1.0)) for name in names]) if len(names) else weights
     is_standard = isinstance(model.scale, str)
+    groups = _groups_of(model, sizes) if strength * ratio else None
     return _Penalised(
         strength * ratio,
         strength * (1 - ratio),
@@ -264,7 +267,9 @@ def _own(model: LogisticRegression, strength: float, sizes: _Sizes) -> _Penalise
         weights,
         bool(model.fit_intercept),
         float(model.label_smoothing),
-        _groups_of(model, sizes) if strength * ratio else None,
+        groups,
+        # Of single coefficients norms are absolute values.
+        1.0 if groups is None else group_ratio_of(model),
         _bounds_of(model),
     )
 
@@ -521,6 +526,8 @@ def _in_words(found: _Penalised, sizes: _Sizes) -> ObjectiveInWords:
                 raise _LacksError("it has bounds beside squares alone, as lowerBoundsOnCoefficients: see its documents")
             if found.bounds is not None and name != "glmnet":
                 raise _LacksError("it has no bounds of coefficients")
+            if found.groups is not None and found.group_ratio < 1:
+                raise _LacksError("it has no absolute values beside norms of groups")
             if found.groups is not None and name != "glmnet":
                 raise _LacksError("it has no norms of groups of coefficients")
             parameters[name], note = write(found, sizes)

@@ -26,13 +26,21 @@ from polytome.certificates.certificate import at_other_coefficients
 from polytome.certificates.fenchel import proved_zeros
 from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax, WithOffset
-from polytome.models.bounds import at_bound, bounded, bounds_of, bounds_text, check_bounds_of_certain, within_bounds
+from polytome.models.bounds import (
+    at_bound,
+    bounded,
+    bounds_of,
+    bounds_text,
+    check_bounds,
+    check_bounds_of_certain,
+    within_bounds,
+)
 from polytome.models.certain_outputs import Outputs, nothing_to_learn
 from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.groups import groups_of, groups_text
+from polytome.models.groups import group_ratio_of, groups_of, groups_text
 from polytome.models.peer_settings import check_ratio, l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
@@ -178,6 +186,7 @@ def check_settings(estimator: Any) -> None:
     check_common_settings(estimator)
     check_scale(estimator.scale)
     check_penalty_weights(estimator.penalty_weights)
+    check_bounds(vars(estimator).get("bounds"), vars(estimator).get("groups") is not None)
     if "l1_ratio" in vars(estimator) and "penalty" not in vars(estimator):
         check_ratio(estimator)
 
@@ -203,7 +212,7 @@ def _without_bounds(
     strength = 1 / (estimator.C * total_weight)
     if ratio := l1_ratio_of(estimator):
         if groups is not None:
-            return GroupLasso(strength, ratio, groups, weights)
+            return GroupLasso(strength, ratio, groups, weights, group_ratio_of(estimator))
         return ElasticNet(strength, ratio, weights)
     return L2(strength) if weights is None else WeightedL2(strength, weights)
 
@@ -334,6 +343,7 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
         has_offset=isinstance(objective.loss, WithOffset),
         label_smoothing=float(vars(estimator).get("label_smoothing", 0.0)),
         groups=groups_text(objective.penalty.groups if isinstance(objective.penalty, GroupLasso) else None),
+        group_ratio=objective.penalty.group_ratio if isinstance(objective.penalty, GroupLasso) else 1.0,
         bounds=bounds_text(bounds),
     )
     _keep_separation(estimator, objective, solution, outputs)

@@ -34,6 +34,7 @@ class Formula:
         groups: "none", "classes" (the coefficients of each column are a group), or how many groups
             of columns there are.
         bounds: "none", or what the coefficients are within.
+        group_ratio: where there are groups, the share of norms beside absolute values.
 
     Example:
         >>> print(Formula("softmax", 150, 150.0, 4, 3, 1 / 150, True, "none", 0.1))
@@ -55,6 +56,7 @@ class Formula:
     label_smoothing: float = 0.0
     groups: str = "none"
     bounds: str = "none"
+    group_ratio: float = 1.0
 
     @property
     def C(self) -> float:
@@ -81,7 +83,8 @@ class Formula:
 
     def _penalty_text(self, weighted: bool) -> str:
         if self.groups != "none":
-            return group_lasso_text(self.strength, self.l1_ratio, self.groups == "classes", weighted)
+            alone = self.groups == "classes"
+            return group_lasso_text(self.strength, self.l1_ratio, alone, weighted, self.group_ratio)
         penalty: Penalty = WeightedL2(self.strength, 1.0) if weighted else L2(self.strength)
         if self.l1_ratio > 0:
             penalty = ElasticNet(self.strength, self.l1_ratio, 1.0 if weighted else None)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
+from polytome.models.settings import real_number
 
 if TYPE_CHECKING:
     from polytome.tables.encoder import Encoder
@@ -18,7 +19,7 @@ Array = NDArray[Any]
 Groups = Literal["classes", "columns"] | Sequence[int] | Sequence[str] | Array | None
 """None (each coefficient by itself), "classes", "columns", or the label of each column's group."""
 
-__all__ = ["Groups", "check_groups", "group_labels", "groups_of", "groups_text"]
+__all__ = ["Groups", "check_group_ratio", "check_groups", "group_labels", "group_ratio_of", "groups_of", "groups_text"]
 
 _NAMES = ("classes", "columns")
 _NEEDS = "None, 'classes', 'columns', or one label (a whole number or text) for each column"
@@ -46,6 +47,42 @@ def check_groups(given: Any, l1_ratio: float, has_penalty: bool) -> None:
             "groups has no effect where l1_ratio is 0, since squares leave nothing out: give l1_ratio=1 (norms of "
             "groups alone) or a share between"
         )
+
+
+def check_group_ratio(given: Any, has_groups: bool) -> None:
+    """Raises ArgumentError unless the share of norms beside absolute values can be used.
+
+    Args:
+        given: the setting.
+        has_groups: whether there are groups.
+
+    Example:
+        >>> check_group_ratio(0.5, False)
+        Traceback (most recent call last):
+        polytome.errors.ArgumentError: group_ratio=0.5 has no effect without groups: give groups, or leave it at 1
+    """
+    ratio = real_number(given)
+    if isinstance(given, bool) or not 0 <= ratio <= 1:
+        raise ArgumentError(f"group_ratio={given!r}: needs a number above 0, and at most 1 (norms of groups alone)")
+    if ratio == 0:
+        raise ArgumentError(
+            "group_ratio=0: leaves nothing of the norms of groups; for absolute values alone leave groups out, else "
+            "give a number above 0, and at most 1"
+        )
+    if ratio < 1 and not has_groups:
+        raise ArgumentError(f"group_ratio={given!r} has no effect without groups: give groups, or leave it at 1")
+
+
+def group_ratio_of(estimator: Any) -> float:
+    """The share of norms beside absolute values in an estimator's penalty; 1 where it has no such
+    setting.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> group_ratio_of(LogisticRegression(groups="classes", group_ratio=0.5))
+        0.5
+    """
+    return float(vars(estimator).get("group_ratio", 1.0))
 
 
 def group_labels(given: Any) -> str | list[int] | list[str]:

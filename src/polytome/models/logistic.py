@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
-from polytome.models.bounds import Bounds, check_bounds
+from polytome.models.bounds import Bounds
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.decision import DecisionRule, decision_of
@@ -24,7 +24,7 @@ from polytome.models.fit_hooks import HAS_CALLBACKS, both, minimize_with_hooks
 from polytome.models.fitted import NO_CERTIFICATE, learns_in_parts
 from polytome.models.fitting import Plan, Problem, check_settings, is_penalised, keep_fit, moved, planned, reporter_of
 from polytome.models.framed import labelled_rows
-from polytome.models.groups import Groups, check_groups
+from polytome.models.groups import Groups, check_group_ratio, check_groups
 from polytome.models.labels import (
     Labels,
     class_weights,
@@ -78,6 +78,9 @@ class LogisticRegression(CertifiedClassifier):
             those of all features that a column of a table became. Or one label (a whole number or
             text) for each column: those of all columns with the same label, of all classes. A
             group of p columns counts `sqrt(p)` times its norm.
+        group_ratio: where there are groups, the share of norms in what `l1_ratio` is the share of;
+            the rest are absolute values. 1 for norms alone; below it a sparse group lasso, under
+            which single coefficients are 0 in groups that are not.
         dual: accepted where scikit-learn accepts it; the minimum is the same.
         fit_intercept: whether to fit an intercept.
         intercept_scaling: accepted, and without effect: the intercept is not penalised.
@@ -167,6 +170,7 @@ class LogisticRegression(CertifiedClassifier):
         C: float = 1.0,
         l1_ratio: float | None = 0.0,
         groups: Groups = None,
+        group_ratio: float = 1.0,
         dual: bool = False,
         fit_intercept: bool = True,
         intercept_scaling: float = 1.0,
@@ -189,6 +193,7 @@ class LogisticRegression(CertifiedClassifier):
         self.C = C
         self.l1_ratio = l1_ratio
         self.groups = groups
+        self.group_ratio = group_ratio
         self.dual = dual
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
@@ -501,7 +506,7 @@ class LogisticRegression(CertifiedClassifier):
         check_settings(self)
         check_peer_settings(self)
         check_groups(self.groups, l1_ratio_of(self), is_penalised(self))
-        check_bounds(self.bounds, self.groups is not None)
+        check_group_ratio(self.group_ratio, self.groups is not None)
 
     def _outputs(self, labels: Labels, weight: Array) -> tuple[Labels, Outputs]:
         """The labels of the classes that count, and the outputs of these; without intercepts all

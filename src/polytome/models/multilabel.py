@@ -38,6 +38,8 @@ class MultilabelLogistic(BinaryModels):
             `LogisticRegression`.
         penalty_weights: what the penalty of each column is multiplied by, as in
             `LogisticRegression`.
+        bounds: what coefficients are within, those of all labels alike, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
             the null models.

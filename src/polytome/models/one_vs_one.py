@@ -40,6 +40,8 @@ class OneVsOne(BinaryModels):
             `LogisticRegression`.
         penalty_weights: what the penalty of each column is multiplied by, as in
             `LogisticRegression`.
+        bounds: what coefficients are within, those of all pairs alike, as in `LogisticRegression`:
+            a positive one counts for the second class of its pair.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
             the null models.

@@ -42,6 +42,8 @@ class OneVsRest(BinaryModels):
             `LogisticRegression`.
         penalty_weights: what the penalty of each column is multiplied by, as in
             `LogisticRegression`.
+        bounds: what coefficients are within, those of all classes alike, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
             the null models.

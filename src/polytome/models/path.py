@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
+from polytome.models.bounds import Bounds
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fitting import Plan, Problem, keep_fit, objective_of, penalty_of
 from polytome.models.higher import higher
@@ -26,6 +27,7 @@ from polytome.models.logistic import LogisticRegression
 from polytome.models.penalty_weights import PenaltyWeights
 from polytome.models.settings import check_whole_number, real_number
 from polytome.objective import Objective
+from polytome.penalties import without_bounds
 from polytome.rows import Stream
 from polytome.solvers import Solver
 from polytome.solvers.memory import planned_solver
@@ -91,6 +93,7 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         scale: what each column is divided by before its coefficient is penalised.
         penalty_weights: what the penalty of each column's coefficients is multiplied by; 0 leaves a
             column in the model at every strength.
+        bounds: what coefficients are within, at every strength.
         solver: "auto", or what `LogisticRegression` takes.
         tol: each fit is proved to be within `tol` times the null model's objective of its minimum.
         max_iter: most iterations of each fit.
@@ -100,8 +103,9 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
             which keeps the fits so far.
 
     Attributes:
-        strength_max_: the smallest strength at which all penalised coefficients are 0; for L2 that
-            of a share of 0.001 of absolute values, as in glmnet.
+        strength_max_: the smallest strength at which all penalised coefficients are 0, or as near
+            to it as their bounds allow; for L2 that of a share of 0.001 of absolute values, as in
+            glmnet.
         strengths_: strengths, falling, shape (n,).
         Cs_: the same as inverse strengths, rising, shape (n,).
         coefs_: coefficients, (n, 1, d) for two classes, (n, K, d) for more.
@@ -141,6 +145,7 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
+        bounds: Bounds = None,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -156,6 +161,7 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         self.class_weight = class_weight
         self.scale = scale
         self.penalty_weights = penalty_weights
+        self.bounds = bounds
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -417,12 +423,12 @@ def fits_along(
 ) -> Iterator[PathStep]:
     """The minima of a model's objective for each C, rising; guide and trace as in
     `minima_along`."""
-    total, n_features = objective.total_weight, objective.rows.n_features
+    total, rows = objective.total_weight, objective.rows
 
     def penalty(C: float) -> Any:
         at = copy(model)
         at.C = C
-        return penalty_of(at, total, n_features)
+        return penalty_of(at, total, rows.n_features, rows.columns)
 
     return minima_along(
         objective,
@@ -449,7 +455,7 @@ def _kept(model: LogisticRegression, problem: Problem, step: PathStep, C: float)
 
 def _explained(model: LogisticRegression, objective: Objective) -> float:
     """The share of the null model's log loss that a fit explains."""
-    penalty = penalty_of(model, objective.total_weight, objective.rows.n_features)
+    penalty = without_bounds(penalty_of(model, objective.total_weight, objective.rows.n_features))
     found = model.certificate_
     loss = found.objective - penalty.value(model.coef_.T / objective.rows.columns.scale[:, None])
     return float(1 - loss / found.null_objective)

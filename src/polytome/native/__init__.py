@@ -220,10 +220,16 @@ def gram_descent(
 
 
 def group_descent(
-    H: Array, groups: Groups, corner: Array, gradient: Array, coefficients: Array, sweeps: int, tolerance: float
+    H: Array,
+    groups: Groups,
+    corner: Array,
+    absolute: Array,
+    gradient: Array,
+    coefficients: Array,
+    sweeps: int,
+    tolerance: float,
 ) -> int:
     """Sweeps over the groups of a quadratic model with norms, in place; see
     `polytome.native.descent`."""
-    return descend_in_groups(
-        instruction_set() is not None, H, groups, corner, gradient, coefficients, sweeps, tolerance
-    )
+    compiled = instruction_set() is not None
+    return descend_in_groups(compiled, H, groups, corner, absolute, gradient, coefficients, sweeps, tolerance)

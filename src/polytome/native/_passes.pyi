@@ -19,6 +19,7 @@ def group_descent(
     H: NDArray[Any],
     starts: NDArray[Any],
     corner: NDArray[Any],
+    absolute: NDArray[Any],
     bases: NDArray[Any],
     curvatures: NDArray[Any],
     gradient: NDArray[Any],

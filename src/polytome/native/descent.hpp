@@ -67,13 +67,55 @@ inline double least_norm(const double* curvature, const double* slope, std::size
     return norm;
 }
 
-// Minimises `g' d + d' H d / 2 + sum_g corner_g |w_g + d_g|`, one group of coordinates after the
-// other, each exactly, and changes w and g as above. `starts` has the first coordinate of each
-// group and the number of all. For a group, `bases` has the eigenvectors of its part of H, one
-// after the other, and `curvatures` its eigenvalues, positive, where its coordinates are.
+constexpr int sparse_group_steps = 20;  // of one group, at most: sweeps come back to it
+
+// Proximal gradient steps of one group, of `count` coordinates from `first` on, where absolute
+// values are beside its norm: towards the least of
+// `g' d + d' H d / 2 + corner |w + d| + absolute |w + d|_1`. They change w; `slope` and `change`
+// are scratch, and `change` ends with d. Returns how much the first step changed its own slope.
+inline double step_in_sparse_group(const double* H, std::size_t size, std::size_t first, std::size_t count,
+                                   double steepest, double corner, double absolute, const double* gradient,
+                                   double* coefficients, double* slope, double* change, double tolerance) {
+    double changed_first = 0.0;
+    std::copy(gradient + first, gradient + first + count, slope);
+    std::copy(coefficients + first, coefficients + first + count, change);  // where it was, for now
+    std::vector<double> step(count);
+    for (int number = 0; number < sparse_group_steps; ++number) {
+        double squares = 0.0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const double best = coefficients[first + i] - slope[i] / steepest, threshold = absolute / steepest;
+            step[i] = best > threshold ? best - threshold : best < -threshold ? best + threshold : 0.0;
+            squares += step[i] * step[i];
+        }
+        const double norm = std::sqrt(squares);
+        const double part = norm * steepest > corner ? 1.0 - corner / (norm * steepest) : 0.0;
+        double moved = 0.0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const double now = part * step[i];
+            step[i] = now - coefficients[first + i];
+            coefficients[first + i] = now;
+            moved += step[i] * step[i];
+        }
+        const double changed = steepest * std::sqrt(moved);
+        if (number == 0) changed_first = changed;
+        if (changed <= tolerance * (corner + absolute)) break;
+        for (std::size_t j = 0; j < count; ++j) {
+            const double* row = H + (first + j) * size + first;
+            for (std::size_t i = 0; i < count; ++i) slope[i] += step[j] * row[i];
+        }
+    }
+    for (std::size_t i = 0; i < count; ++i) change[i] = coefficients[first + i] - change[i];
+    return changed_first;
+}
+
+// Minimises `g' d + d' H d / 2 + sum_g corner_g |w_g + d_g| + absolute_g |w_g + d_g|_1`, one group
+// of coordinates after the other, each exactly if it has no absolute values, and changes w and g as
+// above. `starts` has the first coordinate of each group and the number of all. For a group,
+// `bases` has the eigenvectors of its part of H, one after the other, and `curvatures` its
+// eigenvalues, positive, where its coordinates are.
 inline int group_descent(const double* H, std::size_t size, const std::int64_t* starts, std::size_t groups,
-                         const double* corner, const double* bases, const double* curvatures, double* gradient,
-                         double* coefficients, int sweeps, double tolerance) {
+                         const double* corner, const double* absolute, const double* bases, const double* curvatures,
+                         double* gradient, double* coefficients, int sweeps, double tolerance) {
     std::vector<double> slope(size), turned(size), change(size);
     for (int sweep = 1; sweep <= sweeps; ++sweep) {
         bool is_least = true;
@@ -84,6 +126,18 @@ inline int group_descent(const double* H, std::size_t size, const std::int64_t* 
             const double *own = basis, *curvature = curvatures + first;
             basis += count * count;
             if (!(curvature[count - 1] > 0.0)) continue;
+            if (absolute[group] > 0.0) {
+                const double changed =
+                    step_in_sparse_group(H, size, first, count, curvature[count - 1], corner[group], absolute[group],
+                                         gradient, coefficients, slope.data(), change.data(), tolerance);
+                for (std::size_t j = 0; j < count; ++j) {
+                    if (change[j] == 0.0) continue;
+                    const double* row = H + (first + j) * size;
+                    for (std::size_t b = 0; b < size; ++b) gradient[b] += change[j] * row[b];
+                }
+                is_least &= changed <= tolerance * (corner[group] + absolute[group]);
+                continue;
+            }
             for (std::size_t i = 0; i < count; ++i) {
                 double along = 0.0, steep = 0.0;
                 for (std::size_t j = 0; j < count; ++j) {

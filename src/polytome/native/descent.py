@@ -16,6 +16,7 @@ Array = NDArray[Any]
 
 _FLAT = 1e-13  # of the largest eigenvalue of a group: rounding
 _MAX_ROOT_STEPS = 100
+_SPARSE_GROUP_STEPS = 20  # of one group, at most: sweeps come back to it
 
 __all__ = ["Box", "Groups", "descend", "descend_in_groups"]
 
@@ -143,49 +144,63 @@ def descend_in_groups(
     H: Array,
     groups: Groups,
     corner: Array,
+    absolute: Array,
     gradient: Array,
     coefficients: Array,
     sweeps: int,
     tolerance: float,
 ) -> int:
-    """Minimise `g' d + d' H d / 2 + sum_g corner_g ||w_g + d_g||`, one group after the other, each
-    exactly, and change the coefficients w to `w + d`, the gradient g to `g + H d`.
+    """Minimise `g' d + d' H d / 2 + sum_g corner_g ||w_g + d_g|| + absolute_g ||w_g + d_g||_1`, one
+    group after the other, and change the coefficients w to `w + d`, the gradient g to `g + H d`.
 
     In the directions of its eigenvectors a group's part is separable but for the norm, which is the
-    root of one equation.
+    root of one equation: without absolute values each group's part is minimised exactly. With them
+    by a few proximal gradient steps.
 
     Args:
         compiled: whether compiled code does it.
         H: symmetric, with rows side by side, float64; a group's coordinates stand together.
         groups: where they stand, and the eigenvectors of their parts of H.
         corner: what each group's norm is multiplied by, positive, float64.
+        absolute: what its absolute values are multiplied by, 0 for none, float64.
         gradient: changed in place, float64.
         coefficients: changed in place, float64.
         sweeps: how many, at most, from one on.
         tolerance: they end when no step of the last one changed its own slope by more than that
-            part of its corner.
+            part of its corner and what its absolute values are multiplied by.
 
     Returns:
         How many sweeps were made.
 
-    Reference: Qin, Scheinberg and Goldfarb, Efficient block-coordinate descent algorithms for the
-    group lasso, Mathematical Programming Computation 5, 2013.
+    References: Qin, Scheinberg and Goldfarb, Efficient block-coordinate descent algorithms for the
+    group lasso, Mathematical Programming Computation 5, 2013; Simon, Friedman, Hastie and
+    Tibshirani, A sparse-group lasso, Journal of Computational and Graphical Statistics 22, 2013.
 
     Example:
         >>> w, g, H = np.zeros(3), np.array([-3.0, -4.0, 0.5]), np.eye(3)
-        >>> descend_in_groups(False, H, Groups.of(H, np.array([0, 2, 3])), np.ones(2), g, w, 5, 1e-9), w.round(9)
+        >>> groups, corner, absolute = Groups.of(H, np.array([0, 2, 3])), np.ones(2), np.zeros(2)
+        >>> descend_in_groups(False, H, groups, corner, absolute, g, w, 5, 1e-9), w.round(9)
         (2, array([2.4, 3.2, 0. ]))
     """
     if compiled and _passes is not None:
-        parts = groups.starts, corner, groups.bases, groups.curvatures
+        parts = groups.starts, corner, absolute, groups.bases, groups.curvatures
         return int(_passes.group_descent(H, *parts, gradient, coefficients, sweeps, tolerance))
     for sweep in range(1, sweeps + 1):
         is_least, entry = True, 0
-        for (first, end), group_corner in zip(pairwise(groups.starts.tolist()), corner.tolist(), strict=True):
+        corners = zip(corner.tolist(), absolute.tolist(), strict=True)
+        for (first, end), (group_corner, of_sizes) in zip(pairwise(groups.starts.tolist()), corners, strict=True):
             own, count = slice(first, end), end - first
             basis = groups.bases[entry : entry + count * count].reshape(count, count)
             curvature, entry = groups.curvatures[own], entry + count * count
             if not curvature[-1] > 0:
+                continue
+            if of_sizes > 0:
+                scale = group_corner + of_sizes
+                parts_of_group = H[own, own], float(curvature[-1]), group_corner, of_sizes, tolerance * scale
+                now, changed = _least_in_sparse_group(gradient[own], coefficients[own], *parts_of_group)
+                gradient += (now - coefficients[own]) @ H[own]
+                coefficients[own] = now
+                is_least &= changed <= tolerance * scale
                 continue
             turned = basis @ coefficients[own]
             slope = curvature * turned - basis @ gradient[own]
@@ -202,6 +217,26 @@ def descend_in_groups(
         if is_least:
             return sweep
     return sweeps
+
+
+def _least_in_sparse_group(
+    gradient: Array, start: Array, H: Array, steepest: float, corner: float, absolute: float, allowed: float
+) -> tuple[Array, float]:
+    """Where proximal gradient steps lead that minimise a group's part with absolute values, and how
+    much the first one changed its own slope."""
+    w, slope, first = start.copy(), gradient.copy(), None
+    for _ in range(_SPARSE_GROUP_STEPS):
+        best, threshold = w - slope / steepest, absolute / steepest
+        step = best - np.clip(best, -threshold, threshold)
+        norm = float(np.linalg.norm(step)) * steepest
+        step = (1 - corner / norm if norm > corner else 0.0) * step - w
+        w = w + step
+        changed = steepest * float(np.linalg.norm(step))
+        first = changed if first is None else first
+        if changed <= allowed:
+            break
+        slope += H @ step
+    return w, first or 0.0
 
 
 def _least_norm(curvature: Array, slope: Array, corner: float) -> float:

@@ -389,13 +389,13 @@ int descend(const Matrix& H, const Numbers& l1, const Numbers& lower, const Numb
                         coefficients.data(), sweeps, tolerance);
 }
 
-int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corner, const Numbers& bases,
-                      const Numbers& curvatures, const Sums& gradient, const Sums& coefficients, int sweeps,
-                      double tolerance) {
+int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corner, const Numbers& absolute,
+                      const Numbers& bases, const Numbers& curvatures, const Sums& gradient, const Sums& coefficients,
+                      int sweeps, double tolerance) {
     const std::size_t size = H.shape(0), groups = corner.shape(0);
     require(H.shape(1) == size && curvatures.shape(0) == size && gradient.shape(0) == size &&
-                coefficients.shape(0) == size && starts.shape(0) == groups + 1,
-            "H, starts, corner, curvatures, gradient, coefficients: need one side, and as many entries");
+                coefficients.shape(0) == size && starts.shape(0) == groups + 1 && absolute.shape(0) == groups,
+            "H, starts, corner, absolute, curvatures, gradient, coefficients: need one side, and as many entries");
     std::size_t entries = 0;
     std::int64_t before = 0;
     for (std::size_t group = 0; group < groups; ++group) {
@@ -407,8 +407,8 @@ int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corn
     require(static_cast<std::size_t>(before) == size && bases.shape(0) == entries,
             "starts, bases: need to end with H, and one matrix for each group");
     const InterpreterReleased released;
-    return group_descent(H.data(), size, starts.data(), groups, corner.data(), bases.data(), curvatures.data(),
-                         gradient.data(), coefficients.data(), sweeps, tolerance);
+    return group_descent(H.data(), size, starts.data(), groups, corner.data(), absolute.data(), bases.data(),
+                         curvatures.data(), gradient.data(), coefficients.data(), sweeps, tolerance);
 }
 
 }  // namespace
@@ -423,7 +423,7 @@ NB_MODULE(_passes, module) {
                "upper"_a.noconvert(), "scale"_a.noconvert(), "gradient"_a.noconvert(), "coefficients"_a.noconvert(),
                "sweeps"_a, "tolerance"_a);
     module.def("group_descent", &descend_in_groups, "H"_a.noconvert(), "starts"_a.noconvert(), "corner"_a.noconvert(),
-               "bases"_a.noconvert(), "curvatures"_a.noconvert(), "gradient"_a.noconvert(),
+               "absolute"_a.noconvert(), "bases"_a.noconvert(), "curvatures"_a.noconvert(), "gradient"_a.noconvert(),
                "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
     module.def("predict_dense", &predict_dense, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
                "result"_a.noconvert(), "threads"_a);

@@ -1,7 +1,7 @@
 """Penalties: functions of the coefficients of the features, never of the intercept. One family a
 file."""
 
-from polytome.penalties.bounded import Bounded, strength_and_ratio
+from polytome.penalties.bounded import Bounded, strength_and_ratio, without_bounds
 from polytome.penalties.contract import Penalty, by_column
 from polytome.penalties.elastic_net import ElasticNet
 from polytome.penalties.group_lasso import GroupLasso, group_lasso_text
@@ -19,4 +19,5 @@ __all__ = [
     "by_column",
     "group_lasso_text",
     "strength_and_ratio",
+    "without_bounds",
 ]

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 Separable = NoPenalty | L2 | WeightedL2 | ElasticNet
 """A sum over single coefficients, of squares and absolute values."""
 
-__all__ = ["Bounded", "Separable", "strength_and_ratio"]
+__all__ = ["Bounded", "Separable", "strength_and_ratio", "without_bounds"]
 
 _UNIT = 2.0**-53
 _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
@@ -109,6 +109,15 @@ class Bounded:
     def corner(self) -> float | Array:
         """What each absolute value is multiplied by; 0 of squares alone."""
         return self.penalty.corner if isinstance(self.penalty, ElasticNet) else 0.0
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether all coefficients may be 0."""
+        return bool(((self.lower <= 0) & (self.upper >= 0)).all())
+
+    def around(self, penalty: Separable) -> Bounded:
+        """Another penalty within the same bounds."""
+        return Bounded(penalty, self.lower, self.upper)
 
     def value(self, coefficients: Array) -> float:
         """The penalty; infinite outside the bounds."""
@@ -244,6 +253,16 @@ def strength_and_ratio(penalty: Penalty) -> tuple[float, float]:
     if isinstance(penalty, ElasticNet | GroupLasso):
         return penalty.strength, penalty.l1_ratio
     return penalty.modulus, 0.0
+
+
+def without_bounds(penalty: Penalty) -> Penalty:
+    """The penalty within bounds; one that has none is itself.
+
+    Example:
+        >>> without_bounds(Bounded(L2(0.5), 0.0, np.inf))
+        L2(strength=0.5)
+    """
+    return penalty.penalty if isinstance(penalty, Bounded) else penalty
 
 
 def _least(G: Array, lower: Array, upper: Array, corner: Array, quadratic: Array) -> Array:

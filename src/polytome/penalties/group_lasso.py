@@ -1,5 +1,5 @@
-"""The group lasso: norms of groups of coefficients, which are zero together, with squares beside
-them or without."""
+"""The group lasso: norms of groups of coefficients, which are zero together, with squares or
+absolute values beside them or without."""
 
 from __future__ import annotations
 
@@ -17,22 +17,30 @@ __all__ = ["GroupLasso", "group_lasso_text"]
 
 _UNIT = 2.0**-53
 _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
+_MAX_ROOT_STEPS = 100
+_MAX_CENTRE_STEPS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class GroupLasso:
-    """`strength * sum_g weight_g (l1_ratio sqrt(p_g) ||W_g|| + (1 - l1_ratio) / 2 ||W_g||^2)`, on
-    the mean-loss scale: `C = 1 / (strength * sum of weights of rows)`.
+    """`strength * sum_g weight_g (l1_ratio (group_ratio sqrt(p_g) ||W_g|| + (1 - group_ratio)
+    ||W_g||_1) + (1 - l1_ratio) / 2 ||W_g||^2)`, on the mean-loss scale:
+    `C = 1 / (strength * sum of weights of rows)`.
 
     `W_g` are all coefficients of the `p_g` columns of a group: of a softmax those of all classes.
-    Where each column is a group, a column is in the model for all classes or for none.
+    Where each column is a group, a column is in the model for all classes or for none. Absolute
+    values beside the norms, a sparse group lasso, make single coefficients 0 in groups that are
+    not.
 
     Args:
         strength: positive and finite.
-        l1_ratio: the share of norms, above 0 and at most 1; the rest are squares.
+        l1_ratio: the share of norms and absolute values, above 0 and at most 1; the rest are
+            squares.
         groups: the number of each column's group, whole numbers, (n_features,); kept as 0, 1, ...
         weights: None for 1, or one for each column, finite, zero or more, alike in a group, not all
             of them zero; kept as (n_features, 1).
+        group_ratio: the share of norms in what is not squares, above 0 and at most 1; the rest are
+            absolute values.
 
     Raises:
         ArgumentError: one of them cannot be used.
@@ -42,6 +50,8 @@ class GroupLasso:
         >>> W = np.array([[3.0], [4.0], [2.0]])
         >>> round(penalty.value(W), 9), penalty.prox(W, 1.0).ravel().round(4)
         (4.535533906, array([2.5757, 3.4343, 1.5   ]))
+        >>> GroupLasso(0.5, 1.0, [0, 0, 1], group_ratio=0.5).prox(W / 10, 1.0).ravel().round(4)
+        array([0., 0., 0.])
 
     References: Yuan and Lin, Model selection and estimation in regression with grouped variables,
     Journal of the Royal Statistical Society B 68, 2006; Meier, van de Geer and Buehlmann, The group
@@ -52,12 +62,20 @@ class GroupLasso:
     l1_ratio: float
     groups: Array
     weights: float | Array
+    group_ratio: float
     group_corner: Array
     is_nothing: ClassVar[bool] = False
     has_rest: ClassVar[bool] = True
     is_rotation_invariant: ClassVar[bool] = False
 
-    def __init__(self, strength: float, l1_ratio: float, groups: ArrayLike, weights: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        strength: float,
+        l1_ratio: float,
+        groups: ArrayLike,
+        weights: ArrayLike | None = None,
+        group_ratio: float = 1.0,
+    ) -> None:
         if not (np.isfinite(strength) and strength > 0):
             raise ArgumentError(
                 f"GroupLasso(strength={strength}): needs a positive finite number; for no penalty use NoPenalty()"
@@ -65,6 +83,11 @@ class GroupLasso:
         if not 0 < l1_ratio <= 1:
             raise ArgumentError(
                 f"GroupLasso(l1_ratio={l1_ratio}): needs a number above 0, and at most 1; for 0 use L2 or WeightedL2"
+            )
+        if not 0 < group_ratio <= 1:
+            raise ArgumentError(
+                f"GroupLasso(group_ratio={group_ratio}): needs a number above 0, and at most 1; for absolute values "
+                "alone use ElasticNet"
             )
         given = np.asarray(groups)
         if given.ndim != 1 or not given.size or given.dtype.kind not in "iu":
@@ -88,13 +111,15 @@ class GroupLasso:
         object.__setattr__(self, "l1_ratio", float(l1_ratio))
         object.__setattr__(self, "groups", numbers.reshape(-1))
         object.__setattr__(self, "weights", column)
-        object.__setattr__(self, "group_corner", self.strength * self.l1_ratio * (np.sqrt(sizes) * of_groups))
+        object.__setattr__(self, "group_ratio", float(group_ratio))
+        norms = self.strength * self.l1_ratio * self.group_ratio
+        object.__setattr__(self, "group_corner", norms * (np.sqrt(sizes) * of_groups))
 
     @property
     def text(self) -> str:
         """The formula, without the part of a ratio of 1."""
         alone, weighted = len(self.group_corner) == len(self.groups), not isinstance(self.weights, float)
-        return group_lasso_text(self.strength, self.l1_ratio, alone, weighted)
+        return group_lasso_text(self.strength, self.l1_ratio, alone, weighted, self.group_ratio)
 
     @property
     def quadratic(self) -> float | Array:
@@ -108,8 +133,35 @@ class GroupLasso:
 
     @property
     def corner(self) -> Array:
-        """`strength * l1_ratio * sqrt(p_g) * weights` of each column's group, (n_features, 1)."""
+        """`strength * l1_ratio * group_ratio * sqrt(p_g) * weights` of each column's group,
+        (n_features, 1)."""
         return self.group_corner[self.groups][:, None]
+
+    @property
+    def absolute_corner(self) -> float | Array:
+        """`strength * l1_ratio * (1 - group_ratio) * weights`: what each absolute value is
+        multiplied by; 0 where there are norms alone."""
+        return self.strength * self.l1_ratio * (1 - self.group_ratio) * self.weights
+
+    @property
+    def has_absolute_values(self) -> bool:
+        """Whether there are absolute values beside the norms."""
+        return self.group_ratio < 1
+
+    def beyond(self, values: Array) -> Array:
+        """What is left of each value beyond the corner of its absolute value, with its sign."""
+        if not self.has_absolute_values:
+            return values
+        found: Array = values - np.clip(values, np.negative(self.absolute_corner), self.absolute_corner)
+        return found
+
+    def rest(self, coefficients: Array) -> Array:
+        """The norms and absolute values of each group, times their corners, (n_groups,)."""
+        found = np.asarray(self.group_corner * self.norms(coefficients))
+        if self.has_absolute_values:
+            sizes = (self.absolute_corner * np.abs(coefficients)).sum(axis=1)
+            found += np.bincount(self.groups, weights=sizes, minlength=len(found))
+        return found
 
     def norms(self, values: Array) -> Array:
         """The Euclidean norm of each group's values, (n_groups,); nothing overflows or underflows
@@ -129,10 +181,17 @@ class GroupLasso:
         squares = 0.0
         if self.modulus:
             squares = 0.5 * self.modulus * float(np.vdot(self.weights * coefficients, coefficients))
-        return float(self.group_corner @ self.norms(coefficients)) + squares
+        sizes = 0.0
+        if self.has_absolute_values:
+            sizes = float((self.absolute_corner * np.abs(coefficients)).sum())
+        return float(self.group_corner @ self.norms(coefficients)) + squares + sizes
 
     def prox(self, coefficients: Array, step: float) -> Array:
-        """`W_g max(1 - step * corner_g / ||W_g||, 0)`."""
+        """`V_g max(1 - step * corner_g / ||V_g||, 0)`, V being the coefficients beyond the step's
+        part of the corners of their absolute values."""
+        if self.has_absolute_values:
+            corner = step * self.absolute_corner
+            coefficients = coefficients - np.clip(coefficients, np.negative(corner), corner)
         norms = self.norms(coefficients)
         left = np.maximum(norms - step * self.group_corner, 0.0)
         parts = np.divide(left, norms, out=np.zeros_like(norms), where=norms > 0)
@@ -140,9 +199,10 @@ class GroupLasso:
         return found
 
     def conjugate(self, dual: Array) -> float:
-        """`sum_g max(||dual_g|| - corner_g, 0)^2 / (2 quadratic_g)`; infinite where something is
-        left and there is no square."""
-        beyond = np.maximum(self.norms(dual) - self.group_corner, 0.0)
+        """`sum_g max(||dual_g|| - corner_g, 0)^2 / (2 quadratic_g)`, of the norms only of what is
+        beyond the corners of absolute values; infinite where something is left and there is no
+        square."""
+        beyond = np.maximum(self.norms(self.beyond(dual)) - self.group_corner, 0.0)
         quadratic = self._of_groups(self.quadratic)
         if (beyond[quadratic == 0] > 0).any():
             return np.inf
@@ -151,18 +211,27 @@ class GroupLasso:
     def feasible_multiple(self, dual: Array) -> float:
         """1, unless there is a group without a square: then the largest that leaves nothing of it
         beyond its corner."""
-        size, quadratic = self.norms(dual), self._of_groups(self.quadratic)
+        size, quadratic = self.norms(self.beyond(dual)), self._of_groups(self.quadratic)
         beyond = (quadratic == 0) & (size > self.group_corner)
+        if self.has_absolute_values:
+            # A group of weight 0 has no corner, and a multiple of 0.
+            is_open = bool((beyond & (self.group_corner == 0)).any())
+            largest = self._dual_norms(np.abs(dual), beyond & (self.group_corner > 0)).max(initial=1.0)
+            return 0.0 if is_open else 1 / float(largest)
         slack = (dual.size + 16) * 4 * _UNIT * bool(beyond.any())
         return float((self.group_corner[beyond] / size[beyond]).min(initial=1.0)) * (1 - slack)
 
     def distance(self, gradient: Array, coefficients: Array) -> Array:
         """That of minus the gradient from `quadratic W + corner W_g / ||W_g||`, where all
-        directions of length up to 1 take the place of the last at 0, for each group."""
+        directions of length up to 1 take the place of the last at 0, and from the slopes of
+        absolute values, for each group."""
         smooth, norms = gradient + self.quadratic * coefficients, self.norms(coefficients)
         parts = np.divide(self.group_corner, norms, out=np.zeros_like(norms), where=norms > 0)
-        at_corner = np.maximum(self.norms(smooth) - self.group_corner, 0.0)
-        return np.where(norms == 0, at_corner, self.norms(smooth + parts[self.groups][:, None] * coefficients))
+        at_corner = np.maximum(self.norms(self.beyond(smooth)) - self.group_corner, 0.0)
+        left = smooth + parts[self.groups][:, None] * coefficients
+        if self.has_absolute_values:
+            left = np.where(coefficients == 0, self.beyond(left), left + self.absolute_corner * np.sign(coefficients))
+        return np.where(norms == 0, at_corner, self.norms(left))
 
     def dual_norm(self, gradient: Array) -> float:
         """The Frobenius norm of `gradient / sqrt(weights)`, without the columns of weight 0;
@@ -187,7 +256,17 @@ class GroupLasso:
         Coefficients of at most the largest penalty have `sum_g corner_g ||W_g|| <= largest`; so
         what norms of the gradient exceed the corners by, at most, in parts of these, times that is
         all that they can gain from it.
+
+        Absolute values take their part c of the gradient, as much of it as their corners allow,
+        for `corner |W| + c W`, which is not negative; what is beyond takes its place above, and
+        that of its norms the dual norm of norms and absolute values together.
         """
+        of_sizes = 0.0
+        if self.has_absolute_values:
+            whole, corner = np.abs(gradient) + error, np.broadcast_to(self.absolute_corner, gradient.shape)
+            slopes = np.clip(gradient, -corner, corner)
+            of_sizes = float((np.abs(coefficients) * (corner + np.sign(coefficients) * slopes)).sum())
+            gradient = self.beyond(gradient)
         n_outputs, penalised = coefficients.shape[1], self.group_corner > 0
         # A norm, or an entry of a direction, is off by no more than this part of it.
         unit = (n_outputs * int(np.bincount(self.groups).max()) + 20) * _UNIT
@@ -210,22 +289,91 @@ class GroupLasso:
             r = r[penalised]
             by_squares = float((a * (corner - r + r * bend) + rest * rest / (2 * quadratic)).sum())
         beyond = max(float(((b + apart - corner) / corner).max(initial=0.0)), 0.0)
+        if self.has_absolute_values and beyond > 0:
+            beyond = float(self._dual_norms(whole, penalised).max(initial=1.0)) - 1
         gains = a * (corner - all_b[penalised] + b * bend + apart + 2 * unit * b) + 0.5 * quadratic * a * a
         scale = float((a * (corner + b * (1 + bend) + apart) + quadratic * a * a).sum())
         by_size = max(float(gains.sum()), 0.0) + beyond * largest * rounding + (rounding - 1) * scale
-        return min(by_squares, by_size) * rounding
+        return (min(by_squares, by_size) + of_sizes) * rounding
 
     def proved_zeros(self, gradient: Array, error: Array, radius: Array) -> Array:
-        """Which coefficients are 0 at every minimum; see `ElasticNet.proved_zeros`."""
+        """Which coefficients are 0 at every minimum; see `ElasticNet.proved_zeros`.
+
+        In a group that is not 0 a coefficient is, if its gradient stays within the corner of its
+        absolute value: the norm's slope has its sign, and only adds to that.
+        """
         error = np.broadcast_to(error, gradient.shape)
-        farthest = self.norms(gradient) + self.norms(error) + self.norms(radius[:, None])
+        farthest = self.norms(self.beyond(gradient)) + self.norms(error) + self.norms(radius[:, None])
         farthest *= 1 + 4 * (gradient.size + 20) * _UNIT
+        if self.has_absolute_values:  # what is beyond a corner is rounded as a part of what was there
+            farthest += 4 * _UNIT * self.norms(gradient)
         is_zero = (self.group_corner > 0) & (farthest < self.group_corner)
-        return np.repeat(is_zero[self.groups][:, None], gradient.shape[1], axis=1)
+        found = np.repeat(is_zero[self.groups][:, None], gradient.shape[1], axis=1)
+        alone = (np.abs(gradient) + error + radius[:, None]) * (1 + 24 * _UNIT)
+        return np.asarray(found | (alone < self.absolute_corner))
 
     def centre(self, coefficients: Array) -> Array:
-        """The mean: a norm is smallest where each of its columns has the mean 0."""
-        return np.asarray(coefficients.mean(axis=1, keepdims=True))
+        """The mean: a norm is smallest where each of its columns has the mean 0.
+
+        Beside absolute values what is between it and the median, as in `ElasticNet`, with squares
+        that have the norm's curvature: next to 0 in each step such squares are above the norm, and
+        where they are least it is less.
+        """
+        if not self.has_absolute_values:
+            return np.asarray(coefficients.mean(axis=1, keepdims=True))
+        n = coefficients.shape[1]
+        ordered, mean = np.sort(coefficients, axis=1), coefficients.mean(axis=1, keepdims=True)
+        corner, quadratic = (np.broadcast_to(each, mean.shape) for each in (self.absolute_corner, self.quadratic))
+        centre, kinks = np.zeros_like(mean), (n - 2 * np.arange(n + 1)) / n
+        norms = self.norms(coefficients)
+        for _ in range(_MAX_CENTRE_STEPS):
+            if not (norms > 0).any():
+                break
+            curvature = np.divide(self.group_corner, norms, out=np.zeros_like(norms), where=norms > 0)
+            curvature = curvature[self.groups][:, None] + quadratic
+            parts = np.divide(corner, curvature, out=np.zeros_like(curvature), where=curvature > 0)
+            found = np.median(np.hstack([ordered, mean + parts * kinks]), axis=1)[:, None]
+            found = np.where((norms > 0)[self.groups][:, None] & (corner > 0), found, centre)
+            is_known = np.abs(found - centre) <= 4 * _UNIT * np.abs(found)
+            centre = found
+            if is_known.all():
+                break
+            norms = self.norms(coefficients - centre)
+        return np.asarray(np.where(corner > 0, centre, mean))
+
+    def _dual_norms(self, sizes: Array, of: Array) -> Array:
+        """Of some groups that have corners the v at which what is beyond v times the corners of
+        absolute values is as long as v times the group's, for absolute values (n_features,
+        n_outputs) of a gradient; no less than 1, and rounded up; 1 of all others.
+
+        The length of `max(s sizes - corner, 0)` is convex in s = 1 / v, so that Newton's method
+        from above goes down to the root.
+        """
+        found = np.ones(len(self.group_corner))
+        own = np.flatnonzero(of & (self.norms(self.beyond(sizes)) > self.group_corner))
+        if not len(own):
+            return found
+        entries = np.isin(self.groups, own)
+        place, n_own = np.searchsorted(own, self.groups[entries]), len(own)
+        corner = np.broadcast_to(self.absolute_corner, sizes.shape)[entries]
+        group_corner = self.group_corner[own]
+        largest = np.zeros(n_own)
+        np.maximum.at(largest, place, sizes[entries].max(axis=1))
+        # In parts of the group's corner, and of its largest entry: nothing overflows.
+        corner = corner / group_corner[place][:, None]
+        ratios = sizes[entries] / largest[place][:, None]
+        s = 1 + corner[np.unique(place, return_index=True)[1], 0]
+        for _ in range(_MAX_ROOT_STEPS):
+            beyond = np.maximum(s[place][:, None] * ratios - corner, 0.0)
+            length = np.sqrt(np.bincount(place, weights=(beyond * beyond).sum(axis=1), minlength=n_own))
+            slope = np.bincount(place, weights=(beyond * ratios).sum(axis=1), minlength=n_own) / length
+            following = s - np.maximum(length - 1, 0.0) / slope
+            if not (following < s).any():
+                break
+            s = following
+        rounded_up = 1 + (sizes.size + 40) * 4 * _UNIT
+        found[own] = np.maximum(largest / (s * group_corner) * rounded_up, 1.0)
+        return found
 
     def _of_groups(self, of_columns: float | Array) -> Array:
         """A number of each column, alike in a group, as one of each group."""
@@ -234,22 +382,32 @@ class GroupLasso:
         return found
 
 
-def group_lasso_text(strength: float, l1_ratio: float, alone: bool, weighted: bool) -> str:
+def group_lasso_text(strength: float, l1_ratio: float, alone: bool, weighted: bool, group_ratio: float = 1.0) -> str:
     """The formula of a group lasso with its numbers.
 
     Args:
         strength: of the penalty.
-        l1_ratio: the share of norms.
+        l1_ratio: the share of norms and absolute values.
         alone: whether each column is a group.
         weighted: whether columns have weights.
+        group_ratio: the share of norms in these.
 
     Example:
+        >>> group_lasso_text(0.5, 1.0, False, False, 0.75)
+        '0.5 (0.75 sum_g sqrt(p_g) ||W_g|| + 0.25 ||W||_1)'
+
         >>> group_lasso_text(0.5, 1.0, True, False), group_lasso_text(0.5, 0.9, False, True)
         ('0.5 sum_j ||W_j||', '0.5 sum_g w_g (0.9 sqrt(p_g) ||W_g|| + 0.1/2 ||W_g||^2)')
     """
     letter = "j" if alone else "g"
     norm = f"||W_{letter}||" if alone else f"sqrt(p_{letter}) ||W_{letter}||"
     sums, inside = f"sum_{letter} ", f"{norm}"
+    if group_ratio < 1:
+        of_group = f"W_{letter}" if weighted else "W"
+        norms = f"{l1_ratio * group_ratio:.6g} {norm if weighted else sums + norm}"
+        inside = f"{norms} + {l1_ratio * (1 - group_ratio):.6g} ||{of_group}||_1"
+        inside += f" + {1 - l1_ratio:.6g}/2 ||{of_group}||^2" if l1_ratio < 1 else ""
+        return f"{strength:.6g} {f'{sums}w_{letter} ' if weighted else ''}({inside})"
     if weighted:
         sums += f"w_{letter} "
         if l1_ratio < 1:

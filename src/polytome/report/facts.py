@@ -51,7 +51,11 @@ def objective_facts(model: Fitted) -> Facts:
     if formula.groups != "none":
         of = "each column" if formula.groups == "classes" else f"{formula.groups}, each times the root of its size"
         sums = f"the sum of the norms of the coefficients of {of}"
-        if ratio < 1:
+        if (norms := formula.group_ratio) < 1:
+            absolute = f"{number(ratio * (1 - norms))} of the sum of absolute coefficients"
+            squares = f", and {number(1 - ratio)} of half the sum of squared coefficients" if ratio < 1 else ""
+            sums = f"({number(ratio * norms)} of {sums}, and {absolute}{squares})"
+        elif ratio < 1:
             sums = f"({number(ratio)} of {sums}, and {number(1 - ratio)} of half the sum of squared coefficients)"
     elif ratio in (0, 1):
         sums = "the sum of absolute coefficients" if ratio else "half the sum of squared coefficients"

@@ -260,9 +260,10 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
             "are as good, or none that are finite."
         )
     if certificate.l1_ratio == 1:
+        sums = "absolute values" if model.objective_.groups == "none" else "norms of groups"
+        sums += " and absolute values" if model.objective_.group_ratio < 1 else ""
         coefficients = (
-            "Not proved: how far the coefficients are from optimal ones. Under a penalty of "
-            f"{'absolute values' if model.objective_.groups == 'none' else 'norms of groups'} alone there can be "
+            f"Not proved: how far the coefficients are from optimal ones. Under a penalty of {sums} alone there can be "
             "others that are as good."
         )
     if model.objective_.loss not in ("softmax", "logistic"):

@@ -6,6 +6,11 @@ G the gradient of the loss where all that has no penalty is fitted, and w the pe
 
     strength_max = max_jk |G_jk| / (l1_ratio w_j)
 
+Within bounds a strong penalty brings coefficients to V, as near to 0 as these allow, and only what
+a coefficient may do from there counts: where it may grow, `-G_jk` takes the place of the size,
+where it may fall, G_jk; and where V is not 0, squares have a slope there, and
+`l1_ratio + (1 - l1_ratio) |V_jk|` takes the place of the ratio.
+
 From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
 quadratic model that the last strength left behind, under the new corners, is an extrapolation of
 second order, and takes one pass. Which coefficients a new Hessian should have is guessed by the
@@ -40,7 +45,7 @@ from polytome.certificates.rounding import growth
 from polytome.curvature.preconditioner import KroneckerHessian
 from polytome.errors import DataError
 from polytome.objective import Objective
-from polytome.penalties import ElasticNet, Penalty
+from polytome.penalties import Bounded, ElasticNet, Penalty, without_bounds
 from polytome.solvers.choose import Choice
 from polytome.solvers.driver import Callback, Solution, minimize
 from polytome.solvers.iterates import Iterate
@@ -72,11 +77,11 @@ class PathStep(NamedTuple):
 
 
 def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
-    """The smallest strength at which all penalised coefficients are 0 at the minimum, and the
-    coefficients there.
+    """The smallest strength at which all penalised coefficients are 0 at the minimum, or as near to
+    it as their bounds allow, and the coefficients there.
 
     Args:
-        objective: of the rows; of its penalty only the weights count.
+        objective: of the rows; of its penalty only the weights and the bounds count.
         l1_ratio: the share of absolute values, above 0.
 
     Raises:
@@ -90,13 +95,21 @@ def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
         >>> strength_max(Objective(Logistic(), L2(1.0), rows), 0.5)[0]
         1.5
     """
-    objective = objective.at(np.float64)
-    W, weights = objective.null[0], np.broadcast_to(objective.penalty.weights, (objective.shape[0] - 1, 1))
-    if objective.unpenalised.size:
+    objective, penalty = objective.at(np.float64), objective.penalty
+    W, weights = objective.null[0], np.broadcast_to(without_bounds(penalty).weights, (objective.shape[0] - 1, 1))
+    if not weights.all() or (isinstance(penalty, Bounded) and not penalty.holds_zero):
         W = _fitted_without_penalty(objective, weights)
     _, gradient = objective.value_and_gradient(W)
     penalised = weights[:, 0] > 0
-    size = np.abs(gradient[:-1][penalised]) / weights[penalised]
+    slopes = loss_gradient(objective, W, gradient)
+    size = np.abs(slopes)
+    if isinstance(penalty, Bounded):
+        # Where squares are all that there is, a little of absolute values stands for them.
+        grows, falls = penalty.upper > W[:-1], penalty.lower < W[:-1]
+        size = np.maximum(np.where(grows & (W[:-1] >= 0), -slopes, 0.0), np.where(falls & (W[:-1] <= 0), slopes, 0.0))
+        size /= l1_ratio + (1 - l1_ratio) * np.abs(W[:-1])
+        size *= l1_ratio
+    size = size[penalised] / weights[penalised]
     largest, sizes = float(size.max(initial=0.0)), objective.sizes.summed[penalised] / weights[penalised, 0]
     if largest <= growth(objective.rows.n_rows) * float(sizes.max(initial=0.0)):
         largest = _NO_STRENGTH
@@ -104,14 +117,17 @@ def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
 
 
 def _fitted_without_penalty(objective: Objective, weights: Array) -> Array:
-    """The minimum over the intercepts and the columns that have no penalty: under one so strong
-    that no gradient of a cross-entropy reaches its corners."""
+    """The minimum over the intercepts and the columns that have no penalty, the other coefficients
+    being as near to 0 as their bounds allow: under a penalty so strong that no gradient of a
+    cross-entropy reaches its corners."""
     penalised = weights[:, 0] > 0
     sizes = np.maximum(objective.sizes.summed, objective.sizes.centred)[penalised] / weights[penalised, 0]
     strong = ElasticNet(2 * float(sizes.max(initial=0.0)) + 1.0, 1.0, weights)
+    within = objective.penalty.around(strong) if isinstance(objective.penalty, Bounded) else strong
     fit: Any = {"tol": _UNPENALISED_TOLERANCE, "max_iter": _MAX_UNPENALISED_STEPS}
-    solution = minimize(objective.with_penalty(strong), ProximalNewton(), **fit)
-    if solution.certificate.relative_gap > _FITTED_TOLERANCE or is_separated(objective, solution.coefficients):
+    solution = minimize(objective.with_penalty(within), ProximalNewton(), **fit)
+    is_endless = objective.unpenalised.size and is_separated(objective, solution.coefficients)
+    if solution.certificate.relative_gap > _FITTED_TOLERANCE or is_endless:
         raise DataError(
             "columns with a penalty weight of 0 tell some classes apart perfectly, or depend on each other: no "
             "strength leaves only them in the model; give them a small weight"
@@ -249,5 +265,8 @@ class _Continued(ProximalNewton):
             gradient = np.abs(loss_gradient(descent.objective, descent.W, descent.gradient))
             corner = descent.corner[:-1]
             descent.expected[:-1] = gradient >= corner - _EXPECTED_SHARE * (last.corner[:-1] - corner)
+            if descent.limits is not None:  # one at a bound rarely leaves it
+                inside = (descent.limits[0] < descent.W) & (descent.limits[1] > descent.W)
+                descent.expected &= inside
         self.walk.last = descent
         yield from self.steps(descent)

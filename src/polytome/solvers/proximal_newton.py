@@ -117,9 +117,12 @@ class Descent:
         penalty = objective.penalty
         assert isinstance(penalty, ElasticNet | GroupLasso | Bounded)
         shape = objective.shape[0] - 1, objective.shape[1]
-        self.penalty, self.corner = penalty, np.zeros(objective.shape)
+        self.penalty, self.corner, self.absolute = penalty, np.zeros(objective.shape), None
         self.groups = penalty.groups if isinstance(penalty, GroupLasso) else None
         self.corner[:-1] = np.broadcast_to(penalty.corner, shape)
+        if isinstance(penalty, GroupLasso) and penalty.has_absolute_values:
+            self.absolute = np.zeros(objective.shape)
+            self.absolute[:-1] = penalty.absolute_corner
         self.is_free, self.limits = self.corner == 0, None
         if isinstance(penalty, Bounded):
             self.is_free[:-1] = penalty.weights == 0
@@ -230,7 +233,7 @@ class Descent:
         """Goes to where the model is least, or as far on the way as the objective allows."""
         assert self.model is not None
         accuracy = max(_MODEL_ACCURACY * min(self.gap / max(self.value, UNIT), 1.0), _FLAT)
-        target = self.model.least(self.W, self.gradient, self.corner, accuracy, self.limits)
+        target = self.model.least(self.W, self.gradient, self.corner, accuracy, self.limits, self.absolute)
         direction = target - self.W
         rounding = 4 * np.finfo(np.float64).eps * abs(self.value)
         corners = self._corners(self.W)
@@ -256,7 +259,7 @@ class Descent:
     def _corners(self, W: Array) -> Array:
         """The parts of the penalty that are not squares: of each coefficient, or of each group."""
         if isinstance(self.penalty, GroupLasso):
-            return np.asarray(self.penalty.group_corner * self.penalty.norms(W[:-1]))
+            return self.penalty.rest(W[:-1])
         return np.asarray(self.corner * np.abs(W))
 
 
@@ -360,15 +363,23 @@ class Model:
         return replace(self, quadratic=quadratic, blocks=blocks)
 
     def least(
-        self, W: Array, gradient: Array, corner: Array, accuracy: float, limits: tuple[Array, ...] | None = None
+        self,
+        W: Array,
+        gradient: Array,
+        corner: Array,
+        accuracy: float,
+        limits: tuple[Array, ...] | None = None,
+        absolute: Array | None = None,
     ) -> Array:
         """The coefficients at which the model with its gradient and Hessian is least, within
-        limits if there are any; see `_least_with_corners`."""
+        limits, and under absolute values beside norms, if there are any; see
+        `_least_with_corners`."""
         target = W.T.ravel().copy()
         flat_gradient, flat_corner = gradient.T.ravel(), corner.T.ravel()
         flat_limits = None if limits is None else tuple(limit.T.ravel() for limit in limits)
+        flat_absolute = np.zeros_like(flat_corner) if absolute is None else absolute.T.ravel()
         for block in self.blocks:
-            block.go_to_least(target, flat_gradient, flat_corner, accuracy, flat_limits)
+            block.go_to_least(target, flat_gradient, flat_corner, accuracy, flat_limits, flat_absolute)
         return target.reshape(W.T.shape).T.copy()
 
 
@@ -453,7 +464,13 @@ class _BlockModel:
         return replace(self, S=S, groups=groups)
 
     def go_to_least(
-        self, target: Array, gradient: Array, corner: Array, accuracy: float, limits: tuple[Array, ...] | None
+        self,
+        target: Array,
+        gradient: Array,
+        corner: Array,
+        accuracy: float,
+        limits: tuple[Array, ...] | None,
+        absolute: Array,
     ) -> None:
         """Changes the coefficients of this block in place."""
         free = gradient[self.free]
@@ -464,8 +481,8 @@ class _BlockModel:
             box = native.Box.of_corners(own) if limits is None else self._box(reduced, before, own, limits, accuracy)
             w = _least_with_corners(self.S, reduced, before, own, accuracy, box)
         else:
-            corners = corner[self.penalised][self.groups.starts[:-1]]
-            w = _least_with_norms(self.S, reduced, before, self.groups, corners, accuracy)
+            first = self.penalised[self.groups.starts[:-1]]
+            w = _least_with_norms(self.S, reduced, before, self.groups, (corner[first], absolute[first]), accuracy)
         target[self.penalised] = w
         target[self.free] -= self.inverse @ (free + self.mixed @ (w - before))
 
@@ -541,19 +558,24 @@ def _go_on_support(H: Array, g: Array, w: Array, corner: Array, box: native.Box)
             return
 
 
+Corners = tuple[Array, Array]
+"""What each group's norm is multiplied by, and what its absolute values are; (n_groups,) both."""
+
+
 def _least_with_norms(
-    H: Array, gradient: Array, start: Array, groups: native.Groups, corner: Array, accuracy: float
+    H: Array, gradient: Array, start: Array, groups: native.Groups, corners: Corners, accuracy: float
 ) -> Array:
-    """The same with the sum of `corner ||w_g||` over groups in the place of absolute values."""
+    """The same with the sum of `corner ||w_g||` over groups in the place of absolute values, or
+    beside them."""
     w, g = start.copy(), gradient.copy()
     if not len(w):
         return w
     for _ in range(_ROUNDS):
-        native.group_descent(H, groups, corner, g, w, _GROUP_SWEEPS, accuracy / 4)
-        if _excess_of_norms(g, w, groups, corner) <= accuracy:
+        native.group_descent(H, groups, *corners, g, w, _GROUP_SWEEPS, accuracy / 4)
+        if _excess_of_norms(g, w, groups, corners) <= accuracy:
             break
-        _go_on_groups(H, g, w, groups, corner)
-        if _excess_of_norms(g, w, groups, corner) <= accuracy:
+        _go_on_groups(H, g, w, groups, corners)
+        if _excess_of_norms(g, w, groups, corners) <= accuracy:
             break
     return w
 
@@ -562,45 +584,60 @@ def _norms(values: Array, groups: native.Groups) -> Array:
     return np.asarray(np.sqrt(np.add.reduceat(values * values, groups.starts[:-1])))
 
 
-def _excess_of_norms(g: Array, w: Array, groups: native.Groups, corner: Array) -> float:
-    """How far a slope's norm is from what its corner allows, at most, as a part of that."""
+def _excess_of_norms(g: Array, w: Array, groups: native.Groups, corners: Corners) -> float:
+    """How far a slope's norm is from what its corners allow, at most, as a part of these."""
+    corner, absolute = corners
     sizes, counts = _norms(w, groups), np.diff(groups.starts)
     towards = np.divide(corner, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    left = _norms(g + np.repeat(towards, counts) * w, groups)
-    return float((np.where(sizes == 0, left - corner, left) / corner).max())
+    slope, of_each = g + np.repeat(towards, counts) * w, np.repeat(absolute, counts)
+    slope = np.where(w == 0, slope - np.clip(slope, -of_each, of_each), slope + of_each * np.sign(w))
+    left = _norms(slope, groups)
+    return float((np.where(sizes == 0, left - corner, left) / (corner + absolute)).max())
 
 
-def _go_on_groups(H: Array, g: Array, w: Array, groups: native.Groups, corner: Array) -> None:
+def _go_on_groups(H: Array, g: Array, w: Array, groups: native.Groups, corners: Corners) -> None:
     """A step of Newton's method of the groups that are not 0, whose norms are smooth, or as long a
-    part of it as is descent; in place."""
+    part of it as is descent; in place.
+
+    Beside absolute values of the coefficients that are not 0, with their signs; those that would
+    pass 0 stay there.
+    """
     sizes, counts = _norms(w, groups), np.diff(groups.starts)
-    is_active = sizes > 0
-    if not is_active.any():
+    moves = np.repeat(sizes > 0, counts) & ((w != 0) | np.repeat(corners[1] == 0, counts))
+    support = np.flatnonzero(moves)
+    if not len(support):
         return
-    support = np.flatnonzero(np.repeat(is_active, counts))
-    inside, own_w = np.append(0, np.cumsum(counts[is_active])), w[support]
+    counts = np.add.reduceat(moves.astype(np.int64), groups.starts[:-1])
+    is_active = counts > 0
+    counts, sizes, corner, absolute = (each[is_active] for each in (counts, sizes, *corners))
+    inside, own_w, of_each = np.append(0, np.cumsum(counts)), w[support], np.repeat(absolute, counts)
     own = H[np.ix_(support, support)]
     diagonal = np.diag_indices_from(own)
-    own[diagonal] += _FLAT * own[diagonal].max() + np.repeat(corner[is_active] / sizes[is_active], counts[is_active])
-    for first, end, size, of_group in zip(inside, inside[1:], sizes[is_active], corner[is_active], strict=False):
+    own[diagonal] += _FLAT * own[diagonal].max() + np.repeat(corner / sizes, counts)
+    for first, end, size, of_group in zip(inside, inside[1:], sizes, corner, strict=False):
         along = own_w[first:end] / size
         own[first:end, first:end] -= of_group / size * np.outer(along, along)
     factor, failed = lapack.dpotrf(own, lower=True, overwrite_a=True)
     if failed:
         return
-    slope = g[support] + np.repeat(corner[is_active] / sizes[is_active], counts[is_active]) * own_w
+    signs = of_each * np.sign(own_w)
+    slope = g[support] + np.repeat(corner / sizes, counts) * own_w + signs
     step, _ = lapack.dpotrs(factor, -slope, lower=True)
-    moved = H[:, support] @ step
-    along, bend = float(g[support] @ step), float(step @ moved[support])
     for _ in range(_MAX_HALVINGS):
-        trial = own_w + step
+        trial, way = own_w + step, step
+        passing = (trial * own_w < 0) & (of_each > 0)
+        if passing.any():
+            trial[passing] = 0.0
+            way = trial - own_w
+        moved = H[:, support] @ way
         norms = np.sqrt(np.add.reduceat(trial * trial, inside[:-1]))
-        change = along + 0.5 * bend + float((corner[is_active] * (norms - sizes[is_active])).sum())
+        change = float((g[support] + signs) @ way) + 0.5 * float(way @ moved[support])
+        change += float((corner * (norms - sizes)).sum())
         if np.isfinite(change) and change < 0:
             w[support] = trial
             g += moved
             return
-        step, moved, along, bend = step / 2, moved / 2, along / 2, bend / 4
+        step = step / 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,7 @@ def _first_end(
     """How long a step may be, and which coefficient is 0 there, if absolute values end it before
     its end."""
     length, end = arb(1), None
-    if problem.l1_ratio > 0 and problem.groups is None:
+    if problem.has_sizes:
         for (k, j), change in zip(unknowns, changes, strict=True):
             if j < problem.X.shape[1] and j not in problem.free and abs(change) > abs(W[j, k]):
                 part = (W[j, k] / change).mid()
@@ -129,8 +129,8 @@ def _derivatives(problem: BallProblem, W: Ball, b: list[Ball]) -> tuple[Ball, Ba
 
 
 def _is_active(problem: BallProblem, W: Ball, j: int, k: int) -> bool:
-    """Whether a coefficient is not 0, or its group."""
-    if problem.groups is None:
+    """Whether a coefficient is not 0, or under norms alone its group."""
+    if problem.groups is None or problem.has_sizes:
         return bool(W[j, k] != 0)
     own = [i for i, group in enumerate(problem.groups) if group == problem.groups[j]]
     return any(W[i, m] != 0 for i in own for m in range(problem.n_outputs))
@@ -144,19 +144,20 @@ def _add_rest(
     hessian: list[list[Ball]],
 ) -> None:
     """The derivatives of absolute values, or of norms, where these are not 0; in place."""
-    strength, divisors = problem.strength * arb(float(problem.l1_ratio)), problem.divisors
+    divisors = problem.divisors
     penalised = [(place, j, k) for place, (k, j) in enumerate(unknowns) if j < len(divisors) and j not in problem.free]
-    if problem.groups is None:
+    if problem.has_sizes:
         for place, j, k in penalised:
-            gradient[place][0] = (gradient[place][0] + strength * problem.sizes[j] * W[j, k].sgn()).mid()
+            gradient[place][0] = (gradient[place][0] + problem.of_sizes * problem.sizes[j] * W[j, k].sgn()).mid()
             # Beside absolute values alone coefficients can be many that are as good.
             hessian[place][place] = (hessian[place][place] * (1 + arb(2) ** -(ctx.prec // 3))).mid()
+    if problem.groups is None:
         return
     table = [[d * w for w in row] for d, row in zip(divisors, W.tolist(), strict=True)]
     sums = problem.grouped(table)
     for place, j, k in penalised:
         root, weight, norm = sums[problem.groups[j]]
-        corner, along = strength * weight * root, divisors[j] * table[j][k]
+        corner, along = problem.of_norms * weight * root, divisors[j] * table[j][k]
         gradient[place][0] = (gradient[place][0] + corner * along / norm).mid()
         hessian[place][place] = (hessian[place][place] + corner * divisors[j] ** 2 / norm).mid()
         for other, i, m in penalised:

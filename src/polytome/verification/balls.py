@@ -43,6 +43,11 @@ takes the place of its absolute values, and `e_g`, the norm of `G_jk / d_j` less
 sqrt(p)`, that of the e_jk: at most `e_g^2 / (2 strength (1 - a) w_g)` is gained with squares, and
 by size the largest `e_g / (w_g sqrt(p))` counts.
 
+A share of absolute values beside the norms takes `e_jk = |G_jk| / d_j - v h_jk` from the slopes
+first, h_jk being what it multiplies `d_j |W_jk|` with, and v = 1; the norm of what is left counts
+where it is positive. By size the v at which that norm is v times the group's corner: a multiple v
+of the whole penalty, of which only v - 1 is gained.
+
 With bounds each coefficient gains at most what it can within them (`ball_box`), and a column
 without a penalty drops out only if it has none.
 
@@ -87,6 +92,7 @@ DualPoint = tuple[Ball, list[list[Ball]]]
 """The mean entropy of predictions, and the gradient that their residuals have, row by row."""
 _LEAST_BESIDE_OFFSETS = 1e-9  # nats
 _NULL_STEPS = 10
+_EXCESS_STEPS = 60
 
 
 class BallProblem(ExactData):
@@ -110,15 +116,13 @@ class BallProblem(ExactData):
         for ridge, row in zip(self.ridges, W.tolist(), strict=True):
             squares += ridge * sum((w * w for w in row), arb(0))
         found = strength / 2 * squares
-        if self.l1_ratio > 0:
-            ratio = arb(float(self.l1_ratio))
-            if self.groups is not None:
-                table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
-                for root, weight, norm in self.grouped(table).values():
-                    found += strength * ratio * weight * root * norm
-                return found
+        if self.l1_ratio > 0 and self.groups is not None:
+            table = [[d * w for w in row] for d, row in zip(self.divisors, W.tolist(), strict=True)]
+            for root, weight, norm in self.grouped(table).values():
+                found += self.of_norms * weight * root * norm
+        if self.has_sizes:
             for size, row in zip(self.sizes, W.tolist(), strict=True):
-                found += strength * ratio * size * sum((abs(w) for w in row), arb(0))
+                found += self.of_sizes * size * sum((abs(w) for w in row), arb(0))
         return found
 
     def bound(self, W: Ball, b: list[Ball], reached: Ball = None) -> Ball:
@@ -226,21 +230,33 @@ class BallProblem(ExactData):
         """
         found = np.zeros((self.X.shape[1], self.n_outputs), dtype=bool)
         radius = (2 * excess.upper() * arb(1) / (2 if self.softmax else 4)).sqrt() if excess.upper() > 0 else arb(0)
-        corner, spreads, free = self.strength * arb(float(self.l1_ratio)), self.spreads(), set(self.free)
+        spreads, free = self.spreads(), set(self.free)
         if self.bounds is not None:
             return zeros_in_box(self, dual[1], [radius * spread for spread in spreads])
         away = [radius * spread / d for spread, d in zip(spreads, self.divisors, strict=True)]
         slopes = [[g / d for g in row] for row, d in zip(dual[1], self.divisors, strict=True)]
-        if self.groups is None:
+        if self.has_sizes:
             for j, (size, d) in enumerate(zip(self.sizes, self.divisors, strict=True)):
-                inside = [bool(abs(g) + away[j] < corner * size / d) for g in slopes[j]]
+                inside = [bool(abs(g) + away[j] < self.of_sizes * size / d) for g in slopes[j]]
                 found[j] = [is_inside and j not in free for is_inside in inside]
+        if self.groups is None:
             return found
         moved = self.grouped([[each] for each in away])
-        for group, (root, weight, norm) in self.grouped(slopes).items():
-            is_inside = norm + moved[group][2] < corner * root * weight
-            found[[j for j, own in enumerate(self.groups) if own == group]] = bool(is_inside)
+        for group, (root, weight, norm) in self.grouped(self._beyond(slopes, arb(1))).items():
+            if norm + moved[group][2] < self.of_norms * root * weight:
+                found[[j for j, own in enumerate(self.groups) if own == group]] = True
         return found
+
+    def _beyond(self, slopes: list[list[Ball]], multiple: Ball) -> list[list[Ball]]:
+        """What is left of the sizes of slopes, divided by divisors, beyond a multiple of what
+        absolute values beside norms are multiplied by; no less than 0."""
+        if not self.has_sizes:
+            return slopes
+        corners = [multiple * self.of_sizes * size / d for size, d in zip(self.sizes, self.divisors, strict=True)]
+        return [
+            [max(abs(g) - corner, arb(0), key=lambda ball: ball.upper()) for g in row]
+            for corner, row in zip(corners, slopes, strict=True)
+        ]
 
     def _gains(self, G: list[list[Ball]], free: set[int], reached: Ball) -> Ball:
         """What coefficients can gain from a gradient, at most, under a penalty of absolute values:
@@ -249,13 +265,16 @@ class BallProblem(ExactData):
         squares, steepest = arb(0), arb(0)
         if self.groups is not None:
             table = [[g / d for g in row] for d, row in zip(self.divisors, G, strict=True)]
-            for root, weight, norm in self.grouped(table).values():
-                beyond = norm - strength * ratio * weight * root
+            for root, weight, norm in self.grouped(self._beyond(table, arb(1))).values():
+                beyond = norm - self.of_norms * weight * root
                 if not beyond < 0:
                     beyond = beyond.upper()
                     steepest = max(steepest, (beyond / (weight * root)).upper())
                     squares += beyond * beyond / (2 * strength * (1 - ratio) * weight) if ratio < 1 else arb("inf")
-            return min(squares.upper(), (steepest * reached / (strength * ratio)).upper())
+            by_size = (steepest * reached / self.of_norms).upper()
+            if self.has_sizes and steepest > 0:
+                by_size = min(by_size, (self._excess(table) * reached).upper())
+            return min(squares.upper(), by_size)
         for j, (size, ridge) in enumerate(zip(self.sizes, self.ridges, strict=True)):
             if j in free:
                 continue
@@ -266,6 +285,16 @@ class BallProblem(ExactData):
                     steepest = max(steepest, (beyond / size).upper())
                     squares += beyond * beyond / (2 * strength * ridge) if ridge > 0 else arb("inf")
         return min(squares.upper(), (steepest * reached / (strength * ratio)).upper())
+
+    def _excess(self, slopes: list[list[Ball]]) -> Ball:
+        """By how much of itself the whole of norms and absolute values would have to be more, at
+        most, so that slopes gain nothing from it: found by trying."""
+        excess, owners = arb(0), self.groups or []
+        for group, (root, weight, _) in self.grouped(slopes).items():
+            corner = self.of_norms * weight * root
+            ratios = [abs(g) / corner for row, own in zip(slopes, owners, strict=True) if own == group for g in row]
+            excess = max(excess, _least_excess(ratios, self.of_sizes * weight / corner))
+        return excess
 
     def _mixing(self, W: Ball, b: list[Ball]) -> list[tuple[Ball, Ball]]:
         """t and the entry of v for each output."""
@@ -460,6 +489,23 @@ def _entropy_term(q: Ball) -> Ball:
     """`-q log q` of a probability, or 0, which is not above it, where the ball reaches down
     to 0."""
     return -q * q.log() if q > 0 else arb(0)
+
+
+def _least_excess(ratios: list[Ball], corner: Ball) -> Ball:
+    """No less than the e of 0 or more at which what is left of ratios beyond `(1 + e) corner` is no
+    longer than `1 + e`: by Newton's method, which on a convex function stays below, and a little
+    more."""
+    excess = arb(0)
+    for _ in range(_EXCESS_STEPS):
+        left = [(ratio - (1 + excess) * corner).upper() for ratio in ratios]
+        left = [each for each in left if each > 0]
+        norm = sum((each * each for each in left), arb(0)).sqrt()
+        above = norm - 1 - excess
+        if above <= 0:
+            return excess
+        slope = 1 + corner * sum(left, arb(0)) / norm
+        excess = (excess + above.upper() / slope * (1 + arb(2) ** -30) + 4 * above.rad()).upper()
+    return arb("inf")
 
 
 def _smallest_mixing(pairs: list[tuple[Ball, Ball]]) -> Ball:

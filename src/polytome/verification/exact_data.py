@@ -105,11 +105,12 @@ class ExactData:
         scale: None, "standard", or positive numbers (d,).
         penalty_weights: what the penalty of each column is multiplied by, zero or more, (d,); None
             for 1.
-        l1_ratio: the share of absolute values, or of norms of groups, in the penalty; the rest are
+        l1_ratio: the share of absolute values and of norms of groups in the penalty; the rest are
             squares.
+        group_ratio: where there are groups, the share of norms in these.
         offset: (n, m) what is added to the scores of each row; None for nothing.
         groups: for each column the number of its group, whose norm takes the place of absolute
-            values, (d,); None where there are none.
+            values, or is beside them, (d,); None where there are none.
         bounds: for each column what its coefficients are within, the lower and the upper one, (d,);
             None where there are none.
         progress: called with the number of rows done and of all rows, where there are many.
@@ -130,6 +131,7 @@ class ExactData:
     offset: Array | None = None
     groups: list[int] | None = None
     bounds: list[tuple[float, float]] | None = None
+    group_ratio: float = 1.0
     progress: Callable[[int, int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -190,6 +192,23 @@ class ExactData:
         """`w_j d_j`: what it multiplies each absolute coefficient with, but for a times the
         strength."""
         return [w * d for w, d in zip(self._weights, self.divisors, strict=True)]
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether the penalty has absolute values of single coefficients."""
+        return self.l1_ratio > 0 and (self.groups is None or self.group_ratio < 1)
+
+    @property
+    def of_norms(self) -> Ball:
+        """What the penalty multiplies `w_g sqrt(p)` times a group's norm with: 0 without groups."""
+        share = arb(0) if self.groups is None else arb(float(self.group_ratio))
+        return self.strength * arb(float(self.l1_ratio)) * share
+
+    @property
+    def of_sizes(self) -> Ball:
+        """What it multiplies `w_j d_j` times an absolute coefficient with."""
+        share = arb(1) if self.groups is None else 1 - arb(float(self.group_ratio))
+        return self.strength * arb(float(self.l1_ratio)) * share
 
     def grouped(self, table: list[list[Ball]]) -> dict[int, tuple[Ball, Ball, Ball]]:
         """For each group whose norm is penalised the root of the number of its columns, its

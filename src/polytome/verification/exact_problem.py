@@ -71,6 +71,7 @@ def exact_problem(model: Any, X: Any, y: Any, sample_weight: Any, offset: Any = 
     settings["offset"] = _offset(model, offset, n_rows)
     if settings["l1_ratio"] > 0:
         settings["groups"] = _groups(model, X.shape[1])
+        settings["group_ratio"] = float(vars(model).get("group_ratio", 1.0))
     if isinstance(model, MultilabelLogistic):
         return BallProblem(rows, _label_table(y, n_rows, len(model.labels_)), weight, softmax=False, **settings)
     n_classes = len(model.classes_)

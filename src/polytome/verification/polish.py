@@ -90,11 +90,12 @@ def polished_with_corners(
     """
     floats = _Floats(problem)
     lower, upper = floats.bounds
-    sizes = np.array([float(size) for size in problem.sizes]) * float(problem.strength) * problem.l1_ratio
-    corner = np.append(sizes / floats.size, 0.0)[:, None]
+    sizes = np.array([float(size) for size in problem.sizes]) / floats.size
+    of_sizes = np.append(sizes * float(problem.of_sizes), 0.0)[:, None]
+    corner = of_sizes if problem.groups is None else np.append(sizes * float(problem.of_norms), 0.0)[:, None]
     groups = None if problem.groups is None else np.append(problem.groups, max(problem.groups) + 1)
     if groups is not None:
-        corner *= np.sqrt(np.bincount(groups))[groups][:, None]
+        corner = corner * np.sqrt(np.bincount(groups))[groups][:, None]
 
     def norms(W: Array) -> Array:
         """What corners are multiplied by: absolute values, or of each column its group's norm."""
@@ -105,7 +106,8 @@ def polished_with_corners(
     parts = 1.0 if groups is None else 1 / np.bincount(groups)[groups][:, None]  # each group counts once
 
     def whole(iterate: _Iterate) -> float:
-        return iterate.value + float((parts * corner * norms(iterate.W)).sum())
+        of_single = 0.0 if groups is None else float((of_sizes * np.abs(iterate.W)).sum())
+        return iterate.value + float((parts * corner * norms(iterate.W)).sum()) + of_single
 
     best = last = floats.at(floats.scaled(coefficients, intercepts))
     ahead, momentum, length = last, 1.0, 1.0
@@ -114,6 +116,8 @@ def polished_with_corners(
             say(f"proximal gradient step {step}")
         for _ in range(60):
             W = ahead.W - length * ahead.gradient
+            if groups is not None:
+                W = W - np.clip(W, -length * of_sizes, length * of_sizes)
             size_of = norms(W)
             left = np.maximum(size_of - length * corner, 0.0)
             W = W * np.divide(left, size_of, out=np.zeros_like(left), where=size_of > 0)
