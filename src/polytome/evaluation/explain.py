@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
 from polytome.evaluation.ordering import largest
+from polytome.models.calibration import calibrated_coefficients
 from polytome.models.features import checked_rows
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import source_of
@@ -286,12 +287,13 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
     """
     refuse_other_scores(model)
     rows = dense_rows(model, X)
-    start, coef = _reference(model, reference), dense_coefficients(model)
+    start = _reference(model, reference)
+    coef, intercept = calibrated_coefficients(model, dense_coefficients(model), model.intercept_)
     return Contributions(
         feature_names(model),
         tuple(model.classes_.tolist()),
         (rows - start)[:, None, :] * coef,
-        coef @ start + model.intercept_,
+        coef @ start + intercept,
         start,
     )
 
