@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from polytome.errors import PolytomeError
     from polytome.evaluation.comparison import Comparison, compare
     from polytome.evaluation.metrics import evaluate
+    from polytome.evaluation.recalibration import Recalibration, corrected_prior, recalibrate
     from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
     from polytome.files.training import train
+    from polytome.models.calibration import Calibration
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.decision import DecisionRule
     from polytome.models.diagnose import Diagnosis, diagnose
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adaline",
+    "Calibration",
     "Certificate",
     "Comparison",
     "DecisionRule",
@@ -52,6 +55,7 @@ __all__ = [
     "Perceptron",
     "PolytomeError",
     "Progress",
+    "Recalibration",
     "RegularizationPath",
     "SigmoidNeuron",
     "StabilitySelection",
@@ -60,6 +64,7 @@ __all__ = [
     "Verification",
     "choose_threshold",
     "compare",
+    "corrected_prior",
     "diagnose",
     "evaluate",
     "explain_objective",
@@ -68,6 +73,7 @@ __all__ = [
     "load_dataset",
     "open_rows",
     "read_table",
+    "recalibrate",
     "relaxed_refit",
     "show_config",
     "train",
@@ -76,6 +82,7 @@ __all__ = [
 
 _HOMES = {
     "Adaline": "polytome.models.neurons",
+    "Calibration": "polytome.models.calibration",
     "Certificate": "polytome.certificates.certificate",
     "Comparison": "polytome.evaluation.comparison",
     "DecisionRule": "polytome.models.decision",
@@ -89,6 +96,7 @@ _HOMES = {
     "Perceptron": "polytome.models.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",
+    "Recalibration": "polytome.evaluation.recalibration",
     "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
     "StabilitySelection": "polytome.models.stability",
@@ -97,6 +105,7 @@ _HOMES = {
     "Verification": "polytome.verification.findings",
     "choose_threshold": "polytome.evaluation.thresholds",
     "compare": "polytome.evaluation.comparison",
+    "corrected_prior": "polytome.evaluation.recalibration",
     "diagnose": "polytome.models.diagnose",
     "evaluate": "polytome.evaluation.metrics",
     "explain_objective": "polytome.models.engines",
@@ -105,6 +114,7 @@ _HOMES = {
     "load_dataset": "polytome.tables.datasets",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
+    "recalibrate": "polytome.evaluation.recalibration",
     "relaxed_refit": "polytome.models.relaxed",
     "show_config": "polytome.configuration",
     "train": "polytome.files.training",

@@ -58,7 +58,7 @@ class Correction:
         """Whether any option is given."""
         return self.method is not None or bool(self.prior)
 
-    def check(self) -> None:
+    def check(self, has_class_weights: bool = True) -> None:
         """Refuse, before any work, what cannot be used."""
         from polytome.errors import ArgumentError
 
@@ -68,7 +68,10 @@ class Correction:
             )
         if self.method not in (None, "temperature", "isotonic"):
             raise ArgumentError(f"--recalibrate {self.method}: needs temperature or isotonic")
-        self._shares()
+        if self._shares() == "training" and not has_class_weights:
+            raise ArgumentError(
+                "--prior training: takes class weights back, and there are none; give the share of each class"
+            )
 
     def check_classes(self, classes: Any) -> None:
         """Refuse, before a fit, shares of classes that there are not."""
@@ -152,7 +155,9 @@ def show_calibration(console: Console, model: Any, found: Recalibration | None) 
     if gain.high < 0:
         verdict = "that is worse: leave the probabilities as they are"
     console.print(
-        f"The log loss falls by {gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f}): {verdict}.", soft_wrap=True
+        f"The log loss falls by {gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f}): {verdict}. Below are the rows "
+        "that it was learned from, on which a model looks a little better than on new ones.",
+        soft_wrap=True,
     )
 
 

@@ -67,6 +67,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs, is_same_file
+from polytome.cli.recalibrate import Correction, Prior, Recalibrate
 from polytome.cli.show import balance, show_facts
 from polytome.cli.text_options import (
     Analyzer,
@@ -136,6 +137,8 @@ def train(
     threshold: Threshold = None,
     costs: Costs = None,
     prefer: Prefer = None,
+    recalibrate: Recalibrate = None,
+    prior: Prior = None,
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -165,6 +168,9 @@ def train(
 
     A model predicts the most probable class. Where mistakes differ, --threshold,
     --costs or --prefer decide otherwise: kept in the model, for every later use.
+    So are corrections of its probabilities, by held-out rows (--recalibrate) or for
+    other shares of the classes (--prior); coefficients and certificate stay as they
+    are.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -209,8 +215,11 @@ def train(
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
     wanted = Wanted(threshold, costs, prefer)
+    correction = Correction(recalibrate, prior)
     wanted.check()
-    asked = Asked(out, report, as_json, wanted)
+    correction.check(class_weight is not None)
+    asked = Asked(out, report, as_json, wanted, correction)
+    from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
     check_settings(settings, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
@@ -231,8 +240,7 @@ def train(
         refuse_report_without_test_rows(report, test_fraction)
         opened = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
-        if prefer is not None:
-            _refuse_without_test_rows(prefer, bool(test_fraction))
+        _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
             model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
         _hold_to(strict, model)
@@ -246,8 +254,8 @@ def train(
         rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
-    if prefer is not None:
-        _refuse_without_test_rows(prefer, rows.X_test is not None)
+    correction.check_classes(sorted(class_counts(rows.y)))
+    _refuse_without_test_rows(from_rows, rows.X_test is not None)
     check_named_bounds(settings["bounds"], rows.encoder)
     show_notes(rows.notes)
     if scale is None:
@@ -299,15 +307,18 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     )
 
 
-def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
-    """Refuse to choose a cut-off on training rows, where probabilities are too sure."""
+def _refuse_without_test_rows(options: dict[str, str | None], has_test_rows: bool) -> None:
+    """Refuse to learn cut-offs and corrections from training rows, where probabilities are too
+    sure."""
     from polytome.errors import ArgumentError
 
-    if not has_test_rows:
-        raise ArgumentError(
-            f"--prefer {prefer}: a cut-off is chosen on rows that were not trained on; hold some out with "
-            "--test-fraction, or choose it on other rows: polytome evaluate MODEL ROWS --prefer ... --out MODEL"
-        )
+    for option, value in options.items():
+        if value is not None and not has_test_rows:
+            what = "a cut-off is chosen on" if option == "--prefer" else "a correction is learned from"
+            raise ArgumentError(
+                f"{option} {value}: {what} rows that were not trained on; hold some out with --test-fraction, or take "
+                f"other rows: polytome evaluate MODEL ROWS {option} ... --out MODEL"
+            )
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -424,6 +435,7 @@ def _train_streamed(
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
+        asked.correction.check_classes(table.classes.tolist())
         check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))

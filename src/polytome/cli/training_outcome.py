@@ -14,6 +14,7 @@ from rich.console import Console
 
 from polytome.cli.decide import Wanted
 from polytome.cli.output import print_json, show_warning
+from polytome.cli.recalibrate import Correction, show_calibration
 from polytome.cli.show import (
     coefficients_title,
     model_line,
@@ -25,6 +26,7 @@ from polytome.cli.show import (
 
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
+    from polytome.evaluation.recalibration import Recalibration
     from polytome.models.logistic import LogisticRegression
 
 __all__ = ["Asked", "Material", "finish"]
@@ -42,12 +44,14 @@ class Asked:
         report: file of the report, if one is to be written.
         as_json: print one JSON object instead of text.
         wanted: how classes are to be predicted.
+        correction: how probabilities are to be corrected.
     """
 
     out: Path | None
     report: Path | None
     as_json: bool
     wanted: Wanted
+    correction: Correction
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Material:
         counts: rows of each class.
         notes: what was noticed while the source was read.
         judged: which rows the model is judged by, in words.
-        test_rows: features, labels and weights of the rows that a cut-off may be chosen on.
+        test_rows: features, labels and weights of the rows that a cut-off or a correction may be
+            learned from.
         evaluate: the quality of the model on the rows that are judged.
         write_report: write a report on the model to a file.
     """
@@ -84,16 +89,17 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
 
     Raises:
         FileError: something could not be written.
-        ArgumentError: no cut-off is as wanted.
-        DataError: the rows that a cut-off is chosen on do not allow it.
+        ArgumentError: no cut-off is as wanted, or shares of classes are not known.
+        DataError: the rows that a cut-off or a correction is learned from do not allow it.
         Exit: the fit was interrupted.
     """
     failed: list[Exception] = []
-    undecided = _decide(asked.wanted, model, material)
+    corrected, undecided = _decide(asked, model, material)
     if asked.out is not None:
         _try_to(partial(model.save, asked.out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    show_calibration(console, model, corrected)
     if model.decision_ is not None:
         show_facts(console, {"Decision": model.decision_.sentence(model.classes_.tolist())})
     evaluation = None
@@ -111,7 +117,7 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
     ):
         console.print(f"The report is in {asked.report}.", soft_wrap=True)
     if asked.as_json:
-        print_json(_summary(material, model, evaluation, kept))
+        print_json(_summary(material, model, evaluation, kept, corrected))
     if failed:
         raise failed[0]
     if undecided is not None:
@@ -120,19 +126,24 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
         raise typer.Exit(_INTERRUPTED)
 
 
-def _decide(wanted: Wanted, model: LogisticRegression, material: Material) -> Exception | None:
-    """Let a model predict by the rule that is wanted; an error where none does so is shown after
-    the results of the fit, of which nothing is lost."""
+def _decide(
+    asked: Asked, model: LogisticRegression, material: Material
+) -> tuple[Recalibration | None, Exception | None]:
+    """Correct a model's probabilities, and let it predict by the rule that is wanted; an error
+    where that cannot be is shown after the results of the fit, of which nothing is lost."""
     from polytome.errors import ArgumentError, DataError
 
-    if not wanted.is_asked:
-        return None
+    wanted, correction, corrected = asked.wanted, asked.correction, None
     try:
-        X, y, weight = material.test_rows() if wanted.prefer is not None else (None, None, None)
-        model.decision_ = wanted.rule(model, X, y, weight, "rows that were not trained on")
+        from_rows = wanted.prefer is not None or correction.method is not None
+        rows = (*(material.test_rows() if from_rows else (None, None, None)), "rows that were not trained on")
+        if correction.is_asked:
+            corrected = correction.correct(model, *rows)
+        if wanted.is_asked:
+            model.decision_ = wanted.rule(model, *rows)
     except (ArgumentError, DataError) as error:
-        return error
-    return None
+        return corrected, error
+    return corrected, None
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
@@ -200,7 +211,11 @@ def _show_place(console: Console, model: LogisticRegression, source: str, out: P
 
 
 def _summary(
-    material: Material, model: LogisticRegression, evaluation: Evaluation | None, out: Path | None
+    material: Material,
+    model: LogisticRegression,
+    evaluation: Evaluation | None,
+    out: Path | None,
+    corrected: Recalibration | None,
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
     from polytome.evaluation.explain import largest_coefficients
@@ -223,6 +238,8 @@ def _summary(
         "certificate": model.certificate_.to_json(),
         "stop": {"name": model.stop_.name, "message": model.stop_.value},
         "decision": None if model.decision_ is None else model.decision_.to_json(),
+        "calibration": None if model.calibration_ is None else model.calibration_.to_json(),
+        "recalibration": None if corrected is None else corrected.to_json(),
         "separation": separation_to_json(model),
         "metrics": metrics,
         "model": {

@@ -130,7 +130,7 @@ def recalibrate(
         >>> random = np.random.default_rng(0)
         >>> X, y = random.normal(size=(400, 50)), random.integers(0, 2, 400)
         >>> X[:, 0] += y
-        >>> model = LogisticRegression(C=np.inf).fit(X[:100], y[:100])
+        >>> model = LogisticRegression(C=100.0).fit(X[:100], y[:100])
         >>> found = recalibrate(model, X[100:], y[100:])
         >>> found.calibration.temperature > 3, found.helps
         (True, True)
