@@ -69,6 +69,7 @@ from polytome.cli.output import command_line, live_line, make_console, quietly, 
 from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.recalibrate import Correction, Prior, Recalibrate
 from polytome.cli.show import balance, show_facts
+from polytome.cli.split_options import GroupColumn, TimeColumn
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -103,6 +104,8 @@ def train(
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
+    group: GroupColumn = None,
+    time_column: TimeColumn = None,
     test: TestFile = None,
     seed: Seed = 0,
     C: InverseStrength = 1.0,
@@ -181,6 +184,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
+      polytome train visits.csv --target ill --test-fraction 0.2 --group patient
       polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
       polytome train claims.csv --target claim --offset log_exposure
@@ -189,7 +193,7 @@ def train(
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
-    from polytome.files.training import check_settings, prepared_source
+    from polytome.files.training import check_settings, prepared_source, split_by
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
@@ -221,6 +225,7 @@ def train(
     asked = Asked(out, report, as_json, wanted, correction)
     from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
     check_settings(settings, test_fraction)
+    by, beside = split_by(group, time_column, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
         "target": target,
@@ -233,7 +238,7 @@ def train(
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
-        refuse_beside_streams(sources, why, {**refused, "--test": test})
+        refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
         check_beside_streams(cache, checkpoint, solver)
@@ -248,8 +253,8 @@ def train(
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
-    rows = _read(source, data, {**table, **chosen, **texts})
-    rows = prepared_source(rows, positive, test_fraction, seed)
+    rows = _read(source, data, {**table, **chosen, **texts, "beside": beside})
+    rows = prepared_source(rows, positive, test_fraction, seed, by)
     if test is not None:
         rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
