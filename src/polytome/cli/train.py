@@ -68,6 +68,7 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.recalibrate import Correction, Prior, Recalibrate
+from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
 from polytome.cli.text_options import (
@@ -137,6 +138,7 @@ def train(
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    log_to: LogTo = None,
     threshold: Threshold = None,
     costs: Costs = None,
     prefer: Prefer = None,
@@ -193,6 +195,7 @@ def train(
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
+    from polytome.files.runs import check_run_folder
     from polytome.files.training import check_settings, prepared_source, split_by
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
@@ -222,7 +225,9 @@ def train(
     correction = Correction(recalibrate, prior)
     wanted.check()
     correction.check(class_weight is not None)
-    asked = Asked(out, report, as_json, wanted, correction)
+    if log_to is not None:
+        check_run_folder(log_to)
+    asked = Asked(out, report, as_json, wanted, correction, log_to)
     from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
     check_settings(settings, test_fraction)
     by, beside = split_by(group, time_column, test_fraction)

@@ -45,6 +45,7 @@ class Asked:
         as_json: print one JSON object instead of text.
         wanted: how classes are to be predicted.
         correction: how probabilities are to be corrected.
+        log_to: folder that the run is kept in, if it is.
     """
 
     out: Path | None
@@ -52,6 +53,7 @@ class Asked:
     as_json: bool
     wanted: Wanted
     correction: Correction
+    log_to: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,15 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
         and _try_to(partial(material.write_report, model, asked.report), failed)
     ):
         console.print(f"The report is in {asked.report}.", soft_wrap=True)
+    summary = _summary(material, model, evaluation, kept, corrected)
+    if (
+        asked.log_to is not None
+        and not interrupted
+        and _try_to(partial(_keep_run, asked.log_to, summary, model, material), failed)
+    ):
+        console.print(f"The run is kept in {asked.log_to}.", soft_wrap=True)
     if asked.as_json:
-        print_json(_summary(material, model, evaluation, kept, corrected))
+        print_json(summary)
     if failed:
         raise failed[0]
     if undecided is not None:
@@ -157,6 +166,27 @@ def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
         failed.append(error)
         return False
     return True
+
+
+def _keep_run(folder: Path, summary: Mapping[str, Any], model: LogisticRegression, material: Material) -> None:
+    """Keep what is shown, with the command, the settings and digests of the rows."""
+    from polytome.files.runs import keep_run
+    from polytome.files.training_record import data_hash
+    from polytome.models.peer_settings import own_settings
+    from polytome.plain.values import plain
+
+    record = model.training_
+    X, y, _ = material.test_rows() if material.n_test_rows else (None, None, None)
+    settings = {name: value for name, value in own_settings(model).items() if name not in ("callback", "verbose")}
+    facts = {
+        "command": record.command,
+        "settings": plain(settings, words=True),
+        "data_sha256": record.data_sha256,
+        "judged_sha256": record.data_sha256 if y is None else data_hash(X, y),
+        "versions": record.versions,
+        **summary,
+    }
+    keep_run(folder, facts, model.save)
 
 
 def _show_fit(console: Console, model: LogisticRegression) -> None:
