@@ -182,7 +182,8 @@ def _show_confusion(console: Console, evaluation: Evaluation) -> None:
 
 
 def show_coefficients(console: Console, coefficients: Sequence[Coefficient], title: str) -> None:
-    """Print coefficients class by class; in a binary model with their odds ratios."""
+    """Print coefficients class by class, in a binary model with their odds ratios, and where
+    deviations are known their effect per deviation."""
     if not coefficients:
         console.print("\nEvery coefficient is zero.")
         return
@@ -193,8 +194,11 @@ def show_coefficients(console: Console, coefficients: Sequence[Coefficient], tit
         label = "" if coefficient.label == previous else str(coefficient.label)
         previous = coefficient.label
         row = (label, coefficient.feature, coefficient.value)
-        rows.append((*row[1:], coefficient.odds_ratio) if binary else row)
-    heads = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
+        shown = (*row[1:], coefficient.odds_ratio) if binary else row
+        rows.append(shown if coefficient.per_deviation is None else (*shown, coefficient.per_deviation))
+    heads: tuple[str, ...] = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
+    if any(coefficient.per_deviation is not None for coefficient in coefficients):
+        heads = (*heads, "per deviation")
     show_table(console, title, heads, rows)
 
 

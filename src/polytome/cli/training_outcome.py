@@ -224,7 +224,7 @@ def _show_coefficients(console: Console, model: LogisticRegression) -> None:
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
         names = [(found.feature, place) for place, found in enumerate(coefficients)]
-        coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
+        coefficients = [coefficients[j] for j in largest([found.effect for found in coefficients], 10, names)]
     show_coefficients(console, coefficients, coefficients_title(model))
 
 

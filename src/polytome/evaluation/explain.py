@@ -61,6 +61,14 @@ class Coefficient(NamedTuple):
     odds_ratio: float | None
     """`exp(value)`, by which the odds of the second class are multiplied; None where there are
     others than two."""
+    per_deviation: float | None
+    """The change where the feature grows by one of its standard deviations among the training rows;
+    None where these are not known."""
+
+    @property
+    def effect(self) -> float:
+        """What coefficients are ranked by: the change per deviation, if it is known."""
+        return abs(self.value if self.per_deviation is None else self.per_deviation)
 
 
 @dataclass(frozen=True)
@@ -225,8 +233,13 @@ def has_odds(model: Fitted) -> bool:
 
 
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest absolute value, for each class in order; zeros are left out, and
-    the ones of an offset, ties ordered by name.
+    """The coefficients of the largest effect, for each class in order; zeros are left out, and the
+    ones of an offset, ties ordered by name.
+
+    The effect is the change of the score where the feature grows by one standard deviation among
+    the training rows: per unit, a level that hardly any row has would come before what differs
+    among all of them. Models without a record of their training, and those of earlier files, rank
+    by coefficients.
 
     Args:
         model: a fitted model.
@@ -247,12 +260,16 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
     found = []
     coefficients = np.array(np.atleast_2d(dense_coefficients(model)))
     coefficients[:, list(offset_places(model))] = 0.0  # these were not learned
+    record = source_of(model).training
+    deviation = None if record is None else record.deviation
     for label, row in zip(output_names(model), coefficients, strict=True):
-        for j in largest(np.abs(row), most, names):
+        effects = row if deviation is None else row * deviation
+        for j in largest(np.abs(effects), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):
                     odds_ratio = float(np.exp(row[j])) if binary else None
-                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio))
+                per_deviation = None if deviation is None else float(effects[j])
+                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio, per_deviation))
     return found
 
 

@@ -42,7 +42,7 @@ from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
 from polytome.files.saved_path import PATH, PATH_KIND, path_from_saved, path_to_saved
 from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
-from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
+from polytome.files.saved_training import LATER_TENSORS, TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
     MODELS,
@@ -327,6 +327,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     given = {name for name in tensors if not is_text_tensor(name)}  # those the encoder checks
     calibration = saved.get("calibration")
     optional = {"classes", "bounds", *OF_COLUMNS, *([] if calibration is None else ["calibration_table"])}
+    optional |= LATER_TENSORS if saved["training"] is not None else set()
     if not needed <= given <= needed | optional:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
