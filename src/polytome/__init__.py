@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from polytome.evaluation.recalibration import Recalibration, corrected_prior, recalibrate
     from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
+    from polytome.files.pipelines import load_pipeline, save_pipeline
     from polytome.files.training import train
     from polytome.models.calibration import Calibration
     from polytome.models.cross_validation import LogisticRegressionCV
@@ -71,10 +72,12 @@ __all__ = [
     "fit_like",
     "load",
     "load_dataset",
+    "load_pipeline",
     "open_rows",
     "read_table",
     "recalibrate",
     "relaxed_refit",
+    "save_pipeline",
     "show_config",
     "train",
     "verify",
@@ -112,10 +115,12 @@ _HOMES = {
     "fit_like": "polytome.models.engines",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
+    "load_pipeline": "polytome.files.pipelines",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
     "recalibrate": "polytome.evaluation.recalibration",
     "relaxed_refit": "polytome.models.relaxed",
+    "save_pipeline": "polytome.files.pipelines",
     "show_config": "polytome.configuration",
     "train": "polytome.files.training",
     "verify": "polytome.verification.checker",
