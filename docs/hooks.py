@@ -54,6 +54,7 @@ PUBLIC = {
         "polytome.evaluation.metrics",
         "polytome.evaluation.measures",
         "polytome.evaluation.thresholds",
+        "polytome.evaluation.recalibration",
         "polytome.evaluation.comparison",
         "polytome.evaluation.intervals",
         "polytome.evaluation.curves",

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from polytome.errors import PolytomeError
     from polytome.evaluation.comparison import Comparison, compare
     from polytome.evaluation.metrics import evaluate
+    from polytome.evaluation.recalibration import Recalibration, corrected_prior, recalibrate
     from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
     from polytome.files.pipelines import load_pipeline, save_pipeline
     from polytome.files.training import train
+    from polytome.models.calibration import Calibration
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.decision import DecisionRule
     from polytome.models.diagnose import Diagnosis, diagnose
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adaline",
+    "Calibration",
     "Certificate",
     "Comparison",
     "DecisionRule",
@@ -53,6 +56,7 @@ __all__ = [
     "Perceptron",
     "PolytomeError",
     "Progress",
+    "Recalibration",
     "RegularizationPath",
     "SigmoidNeuron",
     "StabilitySelection",
@@ -61,6 +65,7 @@ __all__ = [
     "Verification",
     "choose_threshold",
     "compare",
+    "corrected_prior",
     "diagnose",
     "evaluate",
     "explain_objective",
@@ -70,6 +75,7 @@ __all__ = [
     "load_pipeline",
     "open_rows",
     "read_table",
+    "recalibrate",
     "relaxed_refit",
     "save_pipeline",
     "show_config",
@@ -79,6 +85,7 @@ __all__ = [
 
 _HOMES = {
     "Adaline": "polytome.models.neurons",
+    "Calibration": "polytome.models.calibration",
     "Certificate": "polytome.certificates.certificate",
     "Comparison": "polytome.evaluation.comparison",
     "DecisionRule": "polytome.models.decision",
@@ -92,6 +99,7 @@ _HOMES = {
     "Perceptron": "polytome.models.neurons",
     "PolytomeError": "polytome.errors",
     "Progress": "polytome.solvers",
+    "Recalibration": "polytome.evaluation.recalibration",
     "RegularizationPath": "polytome.models.path",
     "SigmoidNeuron": "polytome.models.neurons",
     "StabilitySelection": "polytome.models.stability",
@@ -100,6 +108,7 @@ _HOMES = {
     "Verification": "polytome.verification.findings",
     "choose_threshold": "polytome.evaluation.thresholds",
     "compare": "polytome.evaluation.comparison",
+    "corrected_prior": "polytome.evaluation.recalibration",
     "diagnose": "polytome.models.diagnose",
     "evaluate": "polytome.evaluation.metrics",
     "explain_objective": "polytome.models.engines",
@@ -109,6 +118,7 @@ _HOMES = {
     "load_pipeline": "polytome.files.pipelines",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
+    "recalibrate": "polytome.evaluation.recalibration",
     "relaxed_refit": "polytome.models.relaxed",
     "save_pipeline": "polytome.files.pipelines",
     "show_config": "polytome.configuration",

@@ -111,6 +111,8 @@ def test_train_json_has_its_keys_and_finite_numbers(tmp_path: Path) -> None:
         "certificate",
         "stop",
         "decision",
+        "calibration",
+        "recalibration",
         "separation",
         "metrics",
         "model",

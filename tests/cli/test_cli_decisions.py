@@ -172,7 +172,7 @@ def test_three_classes_have_no_cut_off(tmp_path):
 
 def test_evaluate_refuses_what_means_nothing(people, model, tmp_path):
     out = tmp_path / "m.safetensors"
-    assert "saves a model with another rule" in refused("evaluate", model, people, "--out", out)
+    assert "saves a model with another rule or correction" in refused("evaluate", model, people, "--out", out)
     assert "has the rows that the model was trained on" in refused("evaluate", model, people, "--prefer", "f1")
     assert "which this command reads" in refused("evaluate", model, people, "--threshold", 0.3, "--out", model)
     costs = tmp_path / "costs.csv"

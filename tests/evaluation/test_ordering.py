@@ -3,6 +3,8 @@ name."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,7 +72,8 @@ def model_with(coefficients: np.ndarray) -> LogisticRegression:
     X = pd.DataFrame(rng.uniform(-1, 1, size=(30, coefficients.shape[1])), columns=NAMES)
     X.iloc[:2] = [[-1.0], [1.0]] * np.ones(7)
     model = LogisticRegression().fit(X, np.arange(30) % 2)
-    model.training_ = record_training(model, X, np.arange(30) % 2)
+    record = record_training(model, X, np.arange(30) % 2)
+    model.training_ = replace(record, deviation=np.ones(len(NAMES)))  # or ties would be none
     model.coef_, model.intercept_ = coefficients, np.array([0.05])
     return model
 

@@ -25,6 +25,7 @@ from polytome.cli.plan import plan
 from polytome.cli.play import play
 from polytome.cli.predict import predict
 from polytome.cli.report import report
+from polytome.cli.runs import runs
 from polytome.cli.serve import serve
 from polytome.cli.train import train
 from polytome.cli.tune import tune
@@ -98,6 +99,7 @@ _COMMANDS = (
         predict,
         evaluate,
         compare,
+        runs,
         explain,
         diagnose,
         infer,

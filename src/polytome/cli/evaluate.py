@@ -26,6 +26,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
+from polytome.cli.recalibrate import Correction, Prior, Recalibrate, show_calibration
 from polytome.cli.show import show_evaluation, show_facts
 from polytome.cli.text_options import Encoding
 
@@ -51,6 +52,8 @@ def evaluate(
     threshold: Threshold = None,
     costs: Costs = None,
     prefer: Prefer = None,
+    recalibrate: Recalibrate = None,
+    prior: Prior = None,
     out: ModelOut = None,
     encoding: Encoding = None,
     as_json: Json = False,
@@ -67,6 +70,10 @@ def evaluate(
     --out this model is saved, and decides so wherever it is used. A cut-off that
     --prefer chooses on these rows looks a little better on them than on new ones.
 
+    --recalibrate and --prior correct the probabilities, before classes are chosen;
+    what --recalibrate is worth is told on parts of these rows that it was not
+    learned from. The certificate stays that of the coefficients, which are the same.
+
     A model of images takes a folder of images (see: polytome predict --help), one
     of texts in a folder another such folder; the name of a subfolder is the label
     of what is in it.
@@ -79,6 +86,7 @@ def evaluate(
       polytome evaluate mnist.safetensors mnist --data DIR
       polytome evaluate people.safetensors more-people.csv
       polytome evaluate a.safetensors june.csv --prefer f1 --out b.safetensors
+      polytome evaluate a.safetensors june.csv --recalibrate temperature --out b.safetensors
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.errors import ArgumentError
@@ -87,33 +95,44 @@ def evaluate(
     from polytome.files.sources import open_model
     from polytome.files.splits import are_training_rows
     from polytome.files.streamed import named, why_read_piecewise
+    from polytome.models.calibration import calibration_of
     from polytome.models.decision import decision_of
 
-    wanted = Wanted(threshold, costs, prefer)
+    from_rows = {"--recalibrate": recalibrate, "--prefer": prefer}
+    learned = [f"{option} {value}" for option, value in from_rows.items() if value is not None]
+    wanted, correction = Wanted(threshold, costs, prefer), Correction(recalibrate, prior)
     wanted.check()
+    correction.check()
     check_outputs([model, *sources, target, costs], {"--out": (out, ".safetensors")})
     fitted = open_model(model)
     weights = not unweighted
-    _decide(fitted, wanted, out)
+    _correct(fitted, correction, wanted, out)
+    if recalibrate is None and prefer is None and wanted.is_asked:  # without rows
+        fitted.decision_ = wanted.rule(fitted, None, None, None, "")
+    corrected = None
     if (why := why_read_piecewise(sources)) is not None:
         refused = {"--split": split, "--data": data, "--read-limit": read_limit, "--prefer": prefer}
-        refused["--encoding"] = encoding
+        refused |= {"--encoding": encoding, "--recalibrate": recalibrate}
         options = {"target": target, "missing": missing, "unknown": unknown, "header": header, "weights": weights}
         evaluation, notes = _evaluate_piecewise(fitted, sources, why, refused, options)
     else:
         _refuse_several(sources)
         how = (split, data, target, missing, unknown, header, read_limit)
         rows = read_labelled(fitted, sources[0], *how, weights=weights, encoding=encoding)
-        if prefer is not None:
+        if learned:
             if rows.y is not None and are_training_rows(fitted, rows.X, rows.y):
                 raise ArgumentError(
-                    f"--prefer {prefer}: {sources[0]} has the rows that the model was trained on, where probabilities "
-                    "are too sure; choose a cut-off on others"
+                    f"{learned[0]}: {sources[0]} has the rows that the model was trained on, where probabilities are "
+                    "too sure; give others"
                 )
-            fitted.decision_ = wanted.rule(fitted, rows.X, rows.y, rows.weight, f"rows of {sources[0]}")
+            name = f"rows of {sources[0]}"
+            if recalibrate is not None:
+                corrected = correction.correct(fitted, rows.X, rows.y, rows.weight, name)
+            if wanted.is_asked:
+                fitted.decision_ = wanted.rule(fitted, rows.X, rows.y, rows.weight, name)
         evaluation, notes = metrics.evaluate(fitted, rows.X, rows.y, rows.weight), rows.notes
     source = named(sources)
-    rule = decision_of(fitted)
+    rule, calibration = decision_of(fitted), calibration_of(fitted)
     if out is not None:
         save(fitted, out)
     if as_json:
@@ -123,6 +142,8 @@ def evaluate(
                 "source": source,
                 "split": split,
                 "decision": None if rule is None else rule.to_json(),
+                "calibration": None if calibration is None else calibration.to_json(),
+                "recalibration": None if corrected is None else corrected.to_json(),
                 "out": None if out is None else str(out),
                 "metrics": evaluation.to_json(),
                 "notes": notes,
@@ -131,32 +152,50 @@ def evaluate(
         return
     console = make_console()
     show_facts(console, {"Model": str(model), "Data": f"{source}: {evaluation.n_rows:,} rows"})
+    show_calibration(console, fitted, corrected)
     if rule is not None:
         show_facts(console, {"Decision": rule.sentence(fitted.classes_.tolist())})
     show_evaluation(console, evaluation, "rows")
     if out is not None:
-        console.print(f"\nThe model that decides so is in {out}.", soft_wrap=True)
+        console.print(
+            f"\nThe changed model is in {out}; its coefficients and certificate are the same.", soft_wrap=True
+        )
 
 
-def _decide(fitted: Any, wanted: Wanted, out: Path | None) -> None:
-    """Let a model predict by a rule that needs no rows."""
+def _correct(fitted: Any, correction: Correction, wanted: Wanted, out: Path | None) -> None:
+    """Refuse what cannot change a model, and correct its probabilities where that needs no rows."""
     from polytome.errors import ArgumentError
+    from polytome.models.decision import decision_of
     from polytome.models.fitted import refuse_without_classes
     from polytome.models.logistic import LogisticRegression
 
-    if not wanted.is_asked:
+    if not (wanted.is_asked or correction.is_asked):
         if out is not None:
-            raise ArgumentError(f"--out {out}: saves a model with another rule; give --threshold, --costs or --prefer")
+            raise ArgumentError(
+                f"--out {out}: saves a model with another rule or correction; give --threshold, --costs, --prefer, "
+                "--recalibrate or --prior"
+            )
         return
     refuse_without_classes(fitted, "a rule decides between classes")
     if not isinstance(fitted, LogisticRegression):
         raise ArgumentError(
             f"the model is a {type(fitted).__name__}, which always predicts the most probable class: --threshold, "
-            "--costs and --prefer are for logistic and softmax regression"
+            "--costs, --prefer, --recalibrate and --prior are for logistic and softmax regression"
         )
     wanted.check_classes(fitted.classes_.tolist())
-    if wanted.prefer is None:
-        fitted.decision_ = wanted.rule(fitted, None, None, None, "")
+    if not correction.is_asked:
+        return
+    if (rule := decision_of(fitted)) is not None:
+        if not wanted.is_asked:
+            option = "--recalibrate" if correction.method is not None else "--prior"
+            raise ArgumentError(
+                f"{option}: the model decides by a rule for its probabilities as they are "
+                f"({rule.sentence(fitted.classes_.tolist())}); say how classes are chosen after the correction: "
+                "--threshold, --costs or --prefer"
+            )
+        fitted.decision_ = None
+    if correction.method is None:
+        correction.correct(fitted, None, None, None, "")
 
 
 def _evaluate_piecewise(

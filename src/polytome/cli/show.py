@@ -186,8 +186,9 @@ def _show_confusion(console: Console, evaluation: Evaluation) -> None:
 def show_coefficients(
     console: Console, coefficients: Sequence[Coefficient], title: str, about_levels: str | None = None
 ) -> None:
-    """Print coefficients class by class; in a binary model with their odds ratios; and those of
-    levels with the level that they are against, or what a level is compared with."""
+    """Print coefficients class by class; in a binary model with their odds ratios; those of levels
+    with the level that they are against, or what a level is compared with; and where deviations are
+    known their effect per deviation."""
     if not coefficients:
         console.print("\nEvery coefficient is zero.")
         return
@@ -200,8 +201,11 @@ def show_coefficients(
         previous = coefficient.label
         row: tuple[object, ...] = (label, coefficient.feature, coefficient.value)
         row = (*row[1:], coefficient.odds_ratio) if binary else row
+        row = row if coefficient.per_deviation is None else (*row, coefficient.per_deviation)
         rows.append((*row, coefficient.against or "") if compares else row)
-    heads = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
+    heads: tuple[str, ...] = ("feature", "coefficient", "odds ratio") if binary else ("class", "feature", "coefficient")
+    if any(coefficient.per_deviation is not None for coefficient in coefficients):
+        heads = (*heads, "per deviation")
     show_table(console, title, (*heads, "against") if compares else heads, rows)
     if about_levels is not None and not compares:
         console.print(Text(about_levels, style="dim"))

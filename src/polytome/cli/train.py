@@ -69,7 +69,10 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs, is_same_file
+from polytome.cli.recalibrate import Correction, Prior, Recalibrate
+from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
+from polytome.cli.split_options import GroupColumn, TimeColumn
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -104,6 +107,8 @@ def train(
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
+    group: GroupColumn = None,
+    time_column: TimeColumn = None,
     test: TestFile = None,
     seed: Seed = 0,
     C: InverseStrength = 1.0,
@@ -137,9 +142,12 @@ def train(
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    log_to: LogTo = None,
     threshold: Threshold = None,
     costs: Costs = None,
     prefer: Prefer = None,
+    recalibrate: Recalibrate = None,
+    prior: Prior = None,
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -169,6 +177,9 @@ def train(
 
     A model predicts the most probable class. Where mistakes differ, --threshold,
     --costs or --prefer decide otherwise: kept in the model, for every later use.
+    So are corrections of its probabilities, by held-out rows (--recalibrate) or for
+    other shares of the classes (--prior); coefficients and certificate stay as they
+    are.
 
     Ctrl-C stops at the next iterate; with --out the best model so far is saved, and
     the exit status is 130. A second Ctrl-C stops at once.
@@ -179,6 +190,7 @@ def train(
       polytome train iris --positive virginica
       polytome train people.csv --target income --test-fraction 0.2 --missing mean
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
+      polytome train visits.csv --target ill --test-fraction 0.2 --group patient
       polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
       polytome train people.csv --target income --C inf --reference education=HS-grad
@@ -188,7 +200,8 @@ def train(
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
     from polytome.evaluation.metrics import class_counts
-    from polytome.files.training import check_settings, prepared_source, references_for
+    from polytome.files.runs import check_run_folder
+    from polytome.files.training import check_settings, prepared_source, references_for, split_by
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
@@ -215,9 +228,15 @@ def train(
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
     wanted = Wanted(threshold, costs, prefer)
+    correction = Correction(recalibrate, prior)
     wanted.check()
-    asked = Asked(out, report, as_json, wanted)
+    correction.check(class_weight is not None)
+    if log_to is not None:
+        check_run_folder(log_to)
+    asked = Asked(out, report, as_json, wanted, correction, log_to)
+    from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
     check_settings(settings, test_fraction)
+    by, beside = split_by(group, time_column, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
         "target": target,
@@ -231,15 +250,14 @@ def train(
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
-        refuse_beside_streams(sources, why, {**refused, "--test": test})
+        refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
         check_beside_streams(cache, checkpoint, solver)
         refuse_report_without_test_rows(report, test_fraction)
         opened = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
-        if prefer is not None:
-            _refuse_without_test_rows(prefer, bool(test_fraction))
+        _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
             model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
         _hold_to(strict, model)
@@ -247,14 +265,14 @@ def train(
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
-    rows = _read(source, data, {**table, **chosen, **texts})
-    rows = prepared_source(rows, positive, test_fraction, seed)
+    rows = _read(source, data, {**table, **chosen, **texts, "beside": beside})
+    rows = prepared_source(rows, positive, test_fraction, seed, by)
     if test is not None:
         rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
-    if prefer is not None:
-        _refuse_without_test_rows(prefer, rows.X_test is not None)
+    correction.check_classes(sorted(class_counts(rows.y)))
+    _refuse_without_test_rows(from_rows, rows.X_test is not None)
     check_named_bounds(settings["bounds"], rows.encoder)
     show_notes(rows.notes)
     if scale is None:
@@ -306,15 +324,18 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     )
 
 
-def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
-    """Refuse to choose a cut-off on training rows, where probabilities are too sure."""
+def _refuse_without_test_rows(options: dict[str, str | None], has_test_rows: bool) -> None:
+    """Refuse to learn cut-offs and corrections from training rows, where probabilities are too
+    sure."""
     from polytome.errors import ArgumentError
 
-    if not has_test_rows:
-        raise ArgumentError(
-            f"--prefer {prefer}: a cut-off is chosen on rows that were not trained on; hold some out with "
-            "--test-fraction, or choose it on other rows: polytome evaluate MODEL ROWS --prefer ... --out MODEL"
-        )
+    for option, value in options.items():
+        if value is not None and not has_test_rows:
+            what = "a cut-off is chosen on" if option == "--prefer" else "a correction is learned from"
+            raise ArgumentError(
+                f"{option} {value}: {what} rows that were not trained on; hold some out with --test-fraction, or take "
+                f"other rows: polytome evaluate MODEL ROWS {option} ... --out MODEL"
+            )
 
 
 def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
@@ -431,6 +452,7 @@ def _train_streamed(
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
+        asked.correction.check_classes(table.classes.tolist())
         check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from polytome.cli.decide import Wanted
 from polytome.cli.output import print_json, show_warning
+from polytome.cli.recalibrate import Correction, show_calibration
 from polytome.cli.show import (
     coefficients_title,
     model_line,
@@ -25,6 +26,7 @@ from polytome.cli.show import (
 
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
+    from polytome.evaluation.recalibration import Recalibration
     from polytome.models.logistic import LogisticRegression
 
 __all__ = ["Asked", "Material", "finish"]
@@ -42,12 +44,16 @@ class Asked:
         report: file of the report, if one is to be written.
         as_json: print one JSON object instead of text.
         wanted: how classes are to be predicted.
+        correction: how probabilities are to be corrected.
+        log_to: folder that the run is kept in, if it is.
     """
 
     out: Path | None
     report: Path | None
     as_json: bool
     wanted: Wanted
+    correction: Correction
+    log_to: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ class Material:
         counts: rows of each class.
         notes: what was noticed while the source was read.
         judged: which rows the model is judged by, in words.
-        test_rows: features, labels and weights of the rows that a cut-off may be chosen on.
+        test_rows: features, labels and weights of the rows that a cut-off or a correction may be
+            learned from.
         evaluate: the quality of the model on the rows that are judged.
         write_report: write a report on the model to a file.
     """
@@ -84,16 +91,17 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
 
     Raises:
         FileError: something could not be written.
-        ArgumentError: no cut-off is as wanted.
-        DataError: the rows that a cut-off is chosen on do not allow it.
+        ArgumentError: no cut-off is as wanted, or shares of classes are not known.
+        DataError: the rows that a cut-off or a correction is learned from do not allow it.
         Exit: the fit was interrupted.
     """
     failed: list[Exception] = []
-    undecided = _decide(asked.wanted, model, material)
+    corrected, undecided = _decide(asked, model, material)
     if asked.out is not None:
         _try_to(partial(model.save, asked.out), failed)
     _show_fit(console, model)
     _show_warnings(model, interrupted)
+    show_calibration(console, model, corrected)
     if model.decision_ is not None:
         show_facts(console, {"Decision": model.decision_.sentence(model.classes_.tolist())})
     evaluation = None
@@ -110,8 +118,15 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
         and _try_to(partial(material.write_report, model, asked.report), failed)
     ):
         console.print(f"The report is in {asked.report}.", soft_wrap=True)
+    summary = _summary(material, model, evaluation, kept, corrected)
+    if (
+        asked.log_to is not None
+        and not interrupted
+        and _try_to(partial(_keep_run, asked.log_to, summary, model, material), failed)
+    ):
+        console.print(f"The run is kept in {asked.log_to}.", soft_wrap=True)
     if asked.as_json:
-        print_json(_summary(material, model, evaluation, kept))
+        print_json(summary)
     if failed:
         raise failed[0]
     if undecided is not None:
@@ -120,19 +135,24 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
         raise typer.Exit(_INTERRUPTED)
 
 
-def _decide(wanted: Wanted, model: LogisticRegression, material: Material) -> Exception | None:
-    """Let a model predict by the rule that is wanted; an error where none does so is shown after
-    the results of the fit, of which nothing is lost."""
+def _decide(
+    asked: Asked, model: LogisticRegression, material: Material
+) -> tuple[Recalibration | None, Exception | None]:
+    """Correct a model's probabilities, and let it predict by the rule that is wanted; an error
+    where that cannot be is shown after the results of the fit, of which nothing is lost."""
     from polytome.errors import ArgumentError, DataError
 
-    if not wanted.is_asked:
-        return None
+    wanted, correction, corrected = asked.wanted, asked.correction, None
     try:
-        X, y, weight = material.test_rows() if wanted.prefer is not None else (None, None, None)
-        model.decision_ = wanted.rule(model, X, y, weight, "rows that were not trained on")
+        from_rows = wanted.prefer is not None or correction.method is not None
+        rows = (*(material.test_rows() if from_rows else (None, None, None)), "rows that were not trained on")
+        if correction.is_asked:
+            corrected = correction.correct(model, *rows)
+        if wanted.is_asked:
+            model.decision_ = wanted.rule(model, *rows)
     except (ArgumentError, DataError) as error:
-        return error
-    return None
+        return corrected, error
+    return corrected, None
 
 
 def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
@@ -146,6 +166,27 @@ def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
         failed.append(error)
         return False
     return True
+
+
+def _keep_run(folder: Path, summary: Mapping[str, Any], model: LogisticRegression, material: Material) -> None:
+    """Keep what is shown, with the command, the settings and digests of the rows."""
+    from polytome.files.runs import keep_run
+    from polytome.files.training_record import data_hash
+    from polytome.models.peer_settings import own_settings
+    from polytome.plain.values import plain
+
+    record = model.training_
+    X, y, _ = material.test_rows() if material.n_test_rows else (None, None, None)
+    settings = {name: value for name, value in own_settings(model).items() if name not in ("callback", "verbose")}
+    facts = {
+        "command": record.command,
+        "settings": plain(settings, words=True),
+        "data_sha256": record.data_sha256,
+        "judged_sha256": record.data_sha256 if y is None else data_hash(X, y),
+        "versions": record.versions,
+        **summary,
+    }
+    keep_run(folder, facts, model.save)
 
 
 def _show_fit(console: Console, model: LogisticRegression) -> None:
@@ -184,7 +225,7 @@ def _show_coefficients(console: Console, model: LogisticRegression) -> None:
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
         names = [(found.feature, place) for place, found in enumerate(coefficients)]
-        coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
+        coefficients = [coefficients[j] for j in largest([found.effect for found in coefficients], 10, names)]
     show_coefficients(console, coefficients, coefficients_title(model), levels_sentence(model))
 
 
@@ -201,7 +242,11 @@ def _show_place(console: Console, model: LogisticRegression, source: str, out: P
 
 
 def _summary(
-    material: Material, model: LogisticRegression, evaluation: Evaluation | None, out: Path | None
+    material: Material,
+    model: LogisticRegression,
+    evaluation: Evaluation | None,
+    out: Path | None,
+    corrected: Recalibration | None,
 ) -> dict[str, Any]:
     """Everything that is shown, for `--json`."""
     from polytome.evaluation.explain import largest_coefficients, reference_levels
@@ -224,6 +269,8 @@ def _summary(
         "certificate": model.certificate_.to_json(),
         "stop": {"name": model.stop_.name, "message": model.stop_.value},
         "decision": None if model.decision_ is None else model.decision_.to_json(),
+        "calibration": None if model.calibration_ is None else model.calibration_.to_json(),
+        "recalibration": None if corrected is None else corrected.to_json(),
         "separation": separation_to_json(model),
         "metrics": metrics,
         "model": {

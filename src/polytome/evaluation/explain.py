@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from polytome.errors import ArgumentError
 from polytome.evaluation.ordering import largest
+from polytome.models.calibration import calibrated_coefficients
 from polytome.models.features import checked_rows
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import source_of
@@ -62,9 +63,17 @@ class Coefficient(NamedTuple):
     odds_ratio: float | None
     """`exp(value)`, by which the odds of the second class are multiplied; None where there are
     others than two."""
-    against: str | None = None
+    against: str | None
     """The reference level that the feature, a level, is compared with; None for other features, and
     where all levels of a category have one."""
+    per_deviation: float | None
+    """The change where the feature grows by one of its standard deviations among the training rows;
+    None where these are not known."""
+
+    @property
+    def effect(self) -> float:
+        """What coefficients are ranked by: the change per deviation, if it is known."""
+        return abs(self.value if self.per_deviation is None else self.per_deviation)
 
 
 @dataclass(frozen=True)
@@ -255,8 +264,13 @@ def has_odds(model: Fitted) -> bool:
 
 
 def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
-    """The coefficients of largest absolute value, for each class in order; zeros are left out, and
-    the ones of an offset, ties ordered by name.
+    """The coefficients of the largest effect, for each class in order; zeros are left out, and the
+    ones of an offset, ties ordered by name.
+
+    The effect is the change of the score where the feature grows by one standard deviation among
+    the training rows: per unit, a level that hardly any row has would come before what differs
+    among all of them. Models without a record of their training, and those of earlier files, rank
+    by coefficients.
 
     Args:
         model: a fitted model.
@@ -277,12 +291,16 @@ def largest_coefficients(model: Fitted, most: int = 5) -> list[Coefficient]:
     found = []
     coefficients = np.array(np.atleast_2d(dense_coefficients(model)))
     coefficients[:, list(offset_places(model))] = 0.0  # these were not learned
+    record = source_of(model).training
+    deviation = None if record is None else record.deviation
     for label, row in zip(output_names(model), coefficients, strict=True):
-        for j in largest(np.abs(row), most, names):
+        effects = row if deviation is None else row * deviation
+        for j in largest(np.abs(effects), most, names):
             if row[j] != 0:
                 with np.errstate(over="ignore"):
                     odds_ratio = float(np.exp(row[j])) if binary else None
-                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio, against[j]))
+                per_deviation = None if deviation is None else float(effects[j])
+                found.append(Coefficient(label, names[j], float(row[j]), odds_ratio, against[j], per_deviation))
     return found
 
 
@@ -317,12 +335,13 @@ def contributions(model: Fitted, X: Any, reference: ArrayLike | None = None) -> 
     """
     refuse_other_scores(model)
     rows = dense_rows(model, X)
-    start, coef = _reference(model, reference), dense_coefficients(model)
+    start = _reference(model, reference)
+    coef, intercept = calibrated_coefficients(model, dense_coefficients(model), model.intercept_)
     return Contributions(
         feature_names(model),
         tuple(model.classes_.tolist()),
         (rows - start)[:, None, :] * coef,
-        coef @ start + model.intercept_,
+        coef @ start + intercept,
         start,
     )
 

@@ -27,6 +27,7 @@ from polytome.certificates.rounding import growth
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import dense_rows, feature_names, first_features, refuse_other_scores
 from polytome.evaluation.ordering import largest
+from polytome.models.calibration import calibrated_coefficients, calibration_of
 from polytome.models.decision import decision_of
 from polytome.models.fitted import nameless
 from polytome.models.fitted_source import source_of
@@ -85,7 +86,7 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
     Raises:
         DataError: x cannot be used; the message names the place.
         ArgumentError: x is more than one row, the scores of the model do not belong to classes, or
-            costs decide which one is predicted.
+            costs or a table of probabilities decide which one is predicted.
 
     Example:
         >>> from polytome.models.logistic import LogisticRegression
@@ -99,6 +100,11 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
         raise ArgumentError(
             "model.decision_ is a rule of costs: where it changes its class, no difference of two scores says; set it "
             "to None for the most probable class"
+        )
+    if (calibration := calibration_of(model)) is not None and calibration.is_table:
+        raise ArgumentError(
+            "model.calibration_ is a table: where it changes the class, no difference of two scores says; set it to "
+            "None for the scores of the fit"
         )
     here = _Here.of(model, _one_row(model, x))
     encoder = source_of(model).encoder
@@ -125,7 +131,7 @@ class _Here:
 
     @classmethod
     def of(cls, model: Fitted, row: Array) -> _Here:
-        coef, intercept = dense_coefficients(model), model.intercept_
+        coef, intercept = calibrated_coefficients(model, dense_coefficients(model), model.intercept_)
         if len(coef) == 1:  # the first class has the score 0
             coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.concatenate([[0.0], intercept])
         if (rule := decision_of(model)) is not None and rule.costs is None:

@@ -303,7 +303,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
 
     Returns:
         Shape (n,); all false where nothing is proved, for example where no finite coefficients are
-        optimal, or where costs decide.
+        optimal, or where costs or a table of probabilities decide.
 
     Example:
         >>> from polytome.files.sources import fit_source, open_source
@@ -312,6 +312,7 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
         >>> int(settled_rows(fit_source(LogisticRegression(), iris), iris.X).sum())
         150
     """
+    from polytome.models.calibration import calibration_of
     from polytome.models.decision import decision_of
     from polytome.models.features import checked_rows
     from polytome.models.fitted_source import source_of
@@ -325,12 +326,21 @@ def settled_rows(model: Fitted, X: Any) -> NDArray[np.bool_]:
         if rule.costs is not None:  # no difference of two scores decides
             return np.zeros(len(log_probabilities), dtype=np.bool_)
         shift[1] = rule.log_odds
+    if (calibration := calibration_of(model)) is not None:
+        if calibration.is_table:
+            return np.zeros(len(log_probabilities), dtype=np.bool_)
+        # Corrected scores times the temperature are those of the fit with shifts of their own.
+        log_probabilities, shift = log_probabilities * calibration.temperature, shift * calibration.temperature
     centre = record.mean if model.objective_.fit_intercept else np.zeros_like(record.mean)
     X = checked_rows(model, X)
     coef = dense_coefficients(model)
     reach = score_radius(certificate.coefficient_bound, len(coef)) * centred_lengths(X, centre, record.divisor)
     rounding = prediction_rounding(coef, model.intercept_, X)
     rounding = rounding + _growth(_ELEMENTARY) * np.abs(shift).max()
+    if calibration is not None:  # a division, a shift, and a product with the temperature
+        shifts = np.abs(calibration.shifts(len(coef))).max() * calibration.temperature
+        sizes = np.abs(log_probabilities).max(axis=1) + shifts
+        rounding = 2 * rounding + _growth(_ELEMENTARY) * sizes
     return settled_scores(log_probabilities - shift, reach, record.centre_bounds, rounding)
 
 

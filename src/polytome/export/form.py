@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from polytome._version import __version__
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names
+from polytome.models.calibration import calibrated_coefficients, calibration_of
 from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
@@ -122,12 +123,18 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
             f"class; {'' if decides else 'export to ONNX, C or SQL, or '}set model.decision_ = None and decide by the "
             "probabilities that the export gives"
         )
+    if (calibration := calibration_of(model)) is not None and calibration.is_table:
+        raise ArgumentError(
+            "the model cannot be exported: its probabilities are read from a table, which no other form has; "
+            "recalibrate it by a temperature, or set model.calibration_ = None"
+        )
     coefficients, intercepts = (
         np.atleast_2d(np.asarray(dense_coefficients(model), np.float64)),
         np.atleast_1d(np.asarray(model.intercept_, np.float64)),
     )
     if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
         raise ArgumentError("the model cannot be exported: coef_ or intercept_ holds NaN or infinity; fit it again")
+    coefficients, intercepts = calibrated_coefficients(model, coefficients, intercepts)
     link: Link = "identity" if model.outputs == "numbers" else "softmax"
     if isinstance(model, OneVsRest) and len(coefficients) > 1:
         link = "rest"
@@ -221,6 +228,8 @@ def _facts(model: Fitted, link: Link) -> dict[str, str]:
         facts["image"] = f"each row is an image of {height} x {width} pixels, row after row"
     if (certificate := certificate_of(model)) is not None:
         facts |= {"objective": str(model.objective_), "certificate": str(certificate)}
+    if (calibration := calibration_of(model)) is not None:
+        facts["calibration"] = calibration.sentence(model.classes_.tolist())
     if (rule := decision_of(model)) is not None:
         facts["decision"] = rule.sentence(model.classes_.tolist())
     marks = [] if source.encoder is None else sorted(set(source.encoder.marks) - MISSING_WORDS)

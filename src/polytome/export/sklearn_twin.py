@@ -27,6 +27,7 @@ from polytome.export.agreement import Agreement, checked_agreement, encoded, sam
 from polytome.export.form import Form, form_of
 from polytome.export.imported import certify_as_given, imported_model
 from polytome.files.atomic_files import atomic_output, check_writable
+from polytome.models.calibration import calibrated_coefficients
 from polytome.models.fitted import feature_names_in
 from polytome.models.peer_settings import own_settings
 from polytome.models.predictions import dense_coefficients
@@ -240,10 +241,11 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     labels = form.classes if form.link == "identity" else model.classes_.tolist()
     settings = {name: value for name, value in own_settings(model).items() if name in ("C", "fit_intercept")}
     kinds = {"C": float, "fit_intercept": bool}
+    coef, intercept = calibrated_coefficients(model, dense_coefficients(model), np.asarray(model.intercept_))
     return {
         "classes": [label.item() if isinstance(label, np.generic) else label for label in labels],
-        "coef": dense_coefficients(model).tolist(),
-        "intercept": np.asarray(model.intercept_).tolist(),
+        "coef": coef.tolist(),
+        "intercept": intercept.tolist(),
         "link": form.link,
         "settings": {name: kinds[name](value) for name, value in settings.items()},
         "columns": [(c.name, list(c.levels), c.fill, c.reference) for c in form.columns] if encodes else None,

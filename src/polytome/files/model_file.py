@@ -43,7 +43,7 @@ from polytome.files.atomic_files import atomic_output
 from polytome.files.saved_path import PATH, PATH_KIND, path_from_saved, path_to_saved
 from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
 from polytome.files.saved_steps import STEP_TENSOR
-from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
+from polytome.files.saved_training import LATER_TENSORS, TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
     MODELS,
@@ -55,6 +55,7 @@ from polytome.files.saved_values import (
     parameters_to_saved,
 )
 from polytome.files.tensor_files import Tensors, read_tensors
+from polytome.models.calibration import Calibration, calibration_of
 from polytome.models.decision import DecisionRule, decision_of
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitted_source import FittedSource
@@ -194,7 +195,7 @@ def model_from(content: str, tensors: Tensors) -> Any:
             saved,
             names if saved["format_version"] > 1 else names - _OF_FORMAT_2,
             WHOLE,
-            absent={"kind", "separation", "offset_columns", "decision"},
+            absent={"kind", "separation", "offset_columns", "decision", "calibration"},
         )
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
@@ -264,6 +265,10 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
         saved["separation"] = vars(model).get("separation_unknown_") if found is None else plain(asdict(found))
     if kind == "LogisticRegression":
         saved["offset_columns"] = list(offset_places(model))
+        if (calibration := calibration_of(model)) is not None:
+            saved["calibration"] = calibration.to_json()
+            if (table := saved["calibration"].pop("table")) is not None:
+                tensors["calibration_table"] = np.array(table, dtype=np.float64)
         if (rule := decision_of(model)) is not None:  # without one, files stay as they were
             saved["decision"] = {"threshold": rule.threshold, "reason": rule.reason}
             if rule.costs is not None:
@@ -333,6 +338,7 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
         "separation": None,
         "offset_columns": [],
         "decision": None,
+        "calibration": None,
     }
     saved = record(MODELS[kind], absent)(saved, WHOLE)
     of_kind = {"LinearRegression": ["singular"], PARTIAL: [name for name in tensors if name in STATE_TENSORS]}
@@ -344,7 +350,10 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     if (decision := saved.get("decision")) is not None and decision["threshold"] is None:
         needed |= {"costs"}
     given = {name for name in tensors if not is_text_tensor(name)}  # those the encoder checks
-    if not needed <= given <= needed | {"classes", "bounds", *OF_COLUMNS}:
+    calibration = saved.get("calibration")
+    optional = {"classes", "bounds", *OF_COLUMNS, *([] if calibration is None else ["calibration_table"])}
+    optional |= LATER_TENSORS if saved["training"] is not None else set()
+    if not needed <= given <= needed | optional:
         refuse(f"its tensors are {brief(sorted(tensors))}")
     if not CHECKSUM.fullmatch(saved["checksum"]):
         refuse(f"checksum is {brief(saved['checksum'])}")
@@ -379,11 +388,13 @@ def _from_saved(saved: dict[str, Any], tensors: Tensors) -> Any:
     )
     if "certificate" in MODELS[kind]:
         _check_weights(model)
-    if decision is not None:
-        try:
+    try:
+        if calibration is not None:
+            model.calibration_ = Calibration(**calibration, table=tensors.get("calibration_table"))
+        if decision is not None:
             model.decision_ = DecisionRule(decision["threshold"], tensors.get("costs"), decision["reason"])
-        except ArgumentError as error:
-            refuse(f"its decision cannot be used: {error}")
+    except ArgumentError as error:
+        refuse(f"its calibration or decision cannot be used: {error}")
     return model
 
 

@@ -15,13 +15,15 @@ from polytome.plain.values import plain
 
 Array = NDArray[Any]
 
-__all__ = ["TRAINING_TENSORS", "training_from_saved", "training_to_saved"]
+__all__ = ["LATER_TENSORS", "TRAINING_TENSORS", "training_from_saved", "training_to_saved"]
 
 _PREFIX = "training_"
 _WHOLE_NUMBERS = ("class_counts", "constant", "duplicates")
 _ARRAYS = (*_WHOLE_NUMBERS, "low", "mean", "high", "divisor", "centre_bounds")
 TRAINING_TENSORS = frozenset(_PREFIX + name for name in _ARRAYS)
 """The tensors of a file in which the training was recorded."""
+LATER_TENSORS = frozenset([_PREFIX + "deviation"])
+"""Those that files of earlier versions lack."""
 
 
 def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -36,7 +38,10 @@ def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str,
         (3, array([2.]))
     """
     values = {name: plain(getattr(record, name), words=True) for name in TRAINING}
-    return values, {_PREFIX + name: getattr(record, name) for name in _ARRAYS}
+    tensors = {_PREFIX + name: getattr(record, name) for name in _ARRAYS}
+    if record.deviation is not None:
+        tensors[_PREFIX + "deviation"] = record.deviation
+    return values, tensors
 
 
 def training_from_saved(
@@ -68,6 +73,11 @@ def training_from_saved(
     bounds = found["centre_bounds"]
     if bounds.shape not in ((0, 0), (n_classes, n_classes)) or not (bounds >= 0).all():
         refuse("training_centre_bounds does not bound the difference of each two classes")
+    if (deviation := tensors.get(_PREFIX + "deviation")) is not None:
+        is_usable = deviation.dtype == np.float64 and deviation.shape == (n_features,)
+        if not is_usable or not (np.isfinite(deviation) & (deviation >= 0)).all():
+            refuse("training_deviation is not one number, zero or more, for each feature")
+        found["deviation"] = deviation
     return TrainingRecord(**(values | found | {"notes": tuple(values["notes"])}))
 
 

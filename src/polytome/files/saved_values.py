@@ -59,6 +59,7 @@ CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _SMALLEST = 5e-324  # the smallest positive number
 _POSITIVE, _COUNT = real(_SMALLEST, LARGEST), whole(0, LARGEST_COUNT)
 _SEED = whole(-(2**63), 2**64 - 1)
+_FINITE = real(-LARGEST, LARGEST)
 _EXTENDED = real(-np.inf, np.inf)
 _MOST_STEPS = 2**31 - 1  # `n_iter_` is an int32, as scikit-learn's
 _LABEL_TYPE = re.compile(r"\|b1|\|[iu]1|[<>][iu][248]|[<>]f[248]|[<>]U[1-9]\d{0,9}|\|O")
@@ -224,6 +225,9 @@ MODELS: dict[str, dict[str, Kind]] = {
     "LogisticRegression": _CERTIFIED
     | {
         "offset_columns": listed(whole(0, LARGEST_COUNT)),
+        "calibration": optional(
+            record({"temperature": _POSITIVE, "shift": optional(listed(_FINITE)), "reason": text(1_000_000)})
+        ),
         "decision": optional(record({"threshold": optional(real(0, 1)), "reason": text(1_000_000)})),
     },
     PARTIAL: _MODEL | {"classes": _anything, "state": _anything, "training": _nothing},

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.files.image_folders import images_for_model, is_images, read_images
 from polytome.files.model_file import load
-from polytome.files.splits import choose_held_out
+from polytome.files.splits import SplitKind, choose_groups, choose_held_out, choose_latest
 from polytome.files.training_record import record_training
 from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
 from polytome.models.fitted_source import FittedSource, HeldOut, source_of
@@ -91,6 +91,8 @@ class Source:
         weight: `(n,)` weights of the rows in X; None for equal ones.
         weight_test: `(m,)` weights of its test rows, likewise.
         test_source: the path of the file that the test rows come from, where it is another one.
+        beside: the column that divides the rows in X, which is no feature; None where there is
+            none.
         texts: the text of each row that is not trained on, or that a model is to judge; None where
             no column is text.
     """
@@ -114,6 +116,7 @@ class Source:
     weight: Array | None = None
     weight_test: Array | None = None
     test_source: str | None = None
+    beside: Frame | None = None
     texts: tuple[str, ...] | None = None
 
 
@@ -461,8 +464,9 @@ def one_against_rest(source: Source, positive: str) -> Source:
     return replace(source, y=y, y_test=y_test, positive=positive)
 
 
-def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
-    """Set rows aside as test rows, the same fraction of every class.
+def hold_out(source: Source, fraction: float, seed: int = 0, by: SplitKind = "class") -> Source:
+    """Set rows aside as test rows: the same fraction of every class, whole groups, or the latest
+    rows.
 
     Means and levels of the columns of a table are learned again from the remaining rows: held-out
     rows have no influence.
@@ -471,6 +475,8 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         source: rows with labels and without test rows.
         fraction: between 0 and 1. At least one row of every class remains for training.
         seed: of the choice.
+        by: "class"; "group", where the rows of one value of the source's column `beside` stay
+            together; or "time", where those with its latest values are set aside.
 
     Raises:
         ArgumentError: the fraction cannot be used, no row would be held out, or the source has its
@@ -485,12 +491,20 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         raise ArgumentError(f"test_fraction={fraction:g}: {source.name} has its own test rows; leave it out")
     if source.y is None or not 0 < fraction < 1:
         raise ArgumentError(f"test_fraction={fraction:g}: needs a number between 0 and 1")
-    is_test = choose_held_out(source.y, fraction, seed)
+    if by == "class":
+        is_test, told = choose_held_out(source.y, fraction, seed), ""
+    elif source.beside is None:
+        raise ArgumentError(f"by={by!r}: {source.name} was read without a column that divides its rows")
+    elif by == "group":
+        is_test, told = choose_groups(source.beside, fraction, seed)
+    else:
+        is_test, told = choose_latest(source.beside, fraction)
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
-    X, X_test, encoder, notes = source.X[train], source.X[test], source.encoder, source.notes
+    X, X_test, encoder = source.X[train], source.X[test], source.encoder
+    notes = (*source.notes, told) if told else source.notes
     scale, texts = source.scale, None
     if source.frame is not None and source.encoder is not None:
         train_frame, test_frame = source.frame.take(~is_test), source.frame.take(is_test)
@@ -514,10 +528,11 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
         encoder=encoder,
         scale=scale,
         notes=notes,
-        test_fraction=fraction,
-        seed=seed,
+        test_fraction=fraction if by == "class" else None,
+        seed=seed if by == "class" else None,
         test_names=names[test],
         frame=None,
+        beside=None,
         texts=texts,
     )
 
@@ -571,6 +586,7 @@ def _of_table(name: str, table: Table) -> Source:
         kept=table.kept,
         frame=table.frame,
         weight=table.weight,
+        beside=table.beside,
         scale=suited_scale(table.encoder),
     )
 
@@ -624,7 +640,10 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
         if value and name != "read_limit" and (name, value) != ("header", "auto"):
-            option = {"marks": "missing-mark", "dates": "date", "references": "reference"}.get(
-                name, name.replace("_", "-")
-            )
+            option = {
+                "marks": "missing-mark",
+                "dates": "date",
+                "references": "reference",
+                "beside": "group or --time",
+            }.get(name, name.replace("_", "-"))
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

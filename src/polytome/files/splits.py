@@ -3,19 +3,35 @@ trained on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.errors import DataError
 from polytome.files.training_record import data_hash
 from polytome.models.fitted_source import source_of
 from polytome.numerics.draws import numbers_where, shuffled
+from polytome.tables.date_columns import times_of
+from polytome.tables.frames import Frame, NumberCells
+from polytome.tables.label_columns import refuse_first
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
-__all__ = ["are_training_rows", "choose_held_out", "rows_of_training", "training_rows"]
+SplitKind = Literal["class", "group", "time"]
+"""What a choice of held-out rows keeps: the shares of classes, groups whole, or the order in
+time."""
+
+__all__ = [
+    "SplitKind",
+    "are_training_rows",
+    "choose_groups",
+    "choose_held_out",
+    "choose_latest",
+    "rows_of_training",
+    "training_rows",
+]
 
 _BETTER = "it may do better on them than on new ones"
 
@@ -42,6 +58,83 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
         rows = shuffled(numbers_where(y == label), random)
         is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
     return is_test
+
+
+def choose_groups(column: Frame, fraction: float, seed: int) -> tuple[NDArray[np.bool_], str]:
+    """Choose whole groups to set aside, at random, until they have about this fraction of the rows.
+
+    Args:
+        column: the group of each row, in the one column of this table.
+        fraction: between 0 and 1.
+        seed: of the choice.
+
+    Returns:
+        (n,) true for the rows that are set aside, and a sentence.
+
+    Raises:
+        DataError: a row has no group, or there is but one.
+
+    Example:
+        >>> chosen, told = choose_groups(Frame.of({"user": ["a", "b", "a", "c"]}), 0.5, seed=0)
+        >>> chosen.tolist(), told
+        ([False, False, False, True], "held out: 1 rows, of 1 of 3 values of 'user', whole")
+    """
+    (name,) = column.names
+    codes, words = column[name].words()
+    _refuse_gaps(column, codes < 0, "its group")
+    counts = np.bincount(codes, minlength=len(words))
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(counts))
+    n_chosen = _nearest(counts[order], fraction, name, column.source)
+    is_test: NDArray[np.bool_] = np.isin(codes, order[:n_chosen])
+    return is_test, (
+        f"held out: {int(is_test.sum()):,} rows, of {n_chosen:,} of {len(order):,} values of {name!r}, whole"
+    )
+
+
+def choose_latest(column: Frame, fraction: float) -> tuple[NDArray[np.bool_], str]:
+    """Choose the latest rows to set aside, about this fraction; rows of one time stay together.
+
+    Args:
+        column: the time of each row, in the one column of this table: numbers, or dates such as
+            2026-11-30 or 2026-11-30T18:05.
+        fraction: between 0 and 1.
+
+    Returns:
+        (n,) true for the rows that are set aside, and a sentence.
+
+    Raises:
+        DataError: a row has no time, one is not a date, or all have the same.
+
+    Example:
+        >>> chosen, told = choose_latest(Frame.of({"day": ["2026-11-30", "2026-12-02", "2026-12-01"]}), 0.3)
+        >>> chosen.tolist(), told
+        ([False, True, False], "held out: 1 rows, from 2026-12-02 on by 'day'")
+    """
+    (name,) = column.names
+    cells = column[name]
+    times: NDArray[Any] = cells.numbers() if isinstance(cells, NumberCells) else times_of(column, name, ())
+    _refuse_gaps(column, np.isnan(times) if times.dtype.kind == "f" else np.isnat(times), "its time")
+    different, counts = np.unique(times, return_counts=True)
+    n_chosen = _nearest(counts[::-1], fraction, name, column.source)
+    first = different[-n_chosen]
+    is_test: NDArray[np.bool_] = times >= first
+    shown = f"{first:.15g}" if times.dtype.kind == "f" else str(first).removesuffix(".000000").removesuffix("T00:00:00")
+    return is_test, f"held out: {int(is_test.sum()):,} rows, from {shown} on by {name!r}"
+
+
+def _refuse_gaps(column: Frame, gaps: NDArray[np.bool_], what: str) -> None:
+    """Refuse rows of which nobody can say on which side they belong."""
+    (name,) = column.names
+    refuse_first(column, name, gaps, f"the cell is missing, and {what} decides whether the row is held out; fill it in")
+
+
+def _nearest(counts: NDArray[np.int_], fraction: float, name: str, source: str) -> int:
+    """How many of the first parts together have nearest to this fraction of the rows; at least one,
+    and never all."""
+    if len(counts) < 2:
+        raise DataError(f"{source}, column {name!r}: all rows have the same value; nothing can be held out by it")
+    sums = np.cumsum(counts)[:-1]
+    return int(np.abs(sums - fraction * counts.sum()).argmin()) + 1
 
 
 def are_training_rows(model: Fitted, X: Any, y: NDArray[Any]) -> bool:
@@ -122,7 +215,8 @@ def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
         if data_hash(X[train], y[train]) == record.data_sha256:
             return f"{len(train):,} of these {len(y):,} rows are those that the model was trained on: {_BETTER}"
     brought_test_rows = record.n_test_rows and not record.test_fraction
-    if name == record.source and not brought_test_rows:
+    # Where groups or the latest rows were held out, their source has all of them.
+    if name == record.source and (not brought_test_rows or len(y) == record.n_rows + record.n_test_rows):
         return (
             f"the model was trained on a source of the same name, {name}, with other rows or the same ones in another "
             f"order; where some of these are among them, {_BETTER}"

@@ -16,6 +16,7 @@ import numpy as np
 from polytome.errors import ArgumentError, DataError
 from polytome.files.row_cache import cached, check_cache_folder
 from polytome.files.sources import Source, fit_source, hold_out, is_dataset, one_against_rest, open_source
+from polytome.files.splits import SplitKind
 from polytome.files.streamed import fit_streamed, hold_out_streamed, streamed_against_rest, why_streamed
 from polytome.models.bounds import check_bounds, check_named_bounds
 from polytome.models.logistic import LogisticRegression
@@ -27,7 +28,7 @@ from polytome.tables.streams.opening import open_rows
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.text_columns import TextOptions
 
-__all__ = ["check_settings", "prepared_source", "prepared_stream", "references_for", "train"]
+__all__ = ["check_settings", "prepared_source", "prepared_stream", "references_for", "split_by", "train"]
 
 
 def train(
@@ -36,6 +37,8 @@ def train(
     *,
     positive: str | None = None,
     test_fraction: float | None = None,
+    group: str | None = None,
+    time: str | None = None,
     random_state: int = 0,
     weight: str | None = None,
     offset: str | Sequence[str] = (),
@@ -72,6 +75,9 @@ def train(
         positive: distinguish this label from all others.
         test_fraction: hold out this share of each class: `evaluate(model)` and `model.report()`
             then judge the model by these rows. Means and levels are learned from the others alone.
+        group: a column of which no value is divided: whole groups are held out, such as all rows of
+            a user, so that the model is judged by others. It is no feature.
+        time: a column of numbers or dates: the latest rows are held out. It is no feature.
         random_state: seed of the held-out rows, and of the solver "sgd".
         weight: a column of numbers by which the rows are weighted.
         offset: a column of numbers that is added to the scores and not learned; of more than two
@@ -121,6 +127,7 @@ def train(
     """
     settings = {**settings, "random_state": random_state}
     check_settings(settings, test_fraction)
+    by, beside = split_by(group, time, test_fraction)
     if not (target is None or isinstance(target, str | int)):
         raise ArgumentError(
             f"target is a {type(target).__name__}: needs the name of the column of labels; give the labels a column, "
@@ -132,12 +139,18 @@ def train(
     table["references"] = references_for(settings, references)
     texts: dict[str, Any] = {"text": _names(text), "text_options": text_options, "encoding": encoding}
     in_memory: dict[str, Any] = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
-    in_memory |= {"text": _names(text) or None, "text_options": text_options, "encoding": encoding}
+    in_memory |= {
+        "group": group,
+        "time": time,
+        "text": _names(text) or None,
+        "text_options": text_options,
+        "encoding": encoding,
+    }
     streamed = {"cache": cache, "checkpoint": checkpoint}
     if (why := _why_streamed(source, memory, workers)) is None:
         _refuse(streamed, "is for rows that are read piece by piece, and these fit into memory")
-        rows = open_source(source, data_dir=data_dir, read_limit=read_limit, **table, **texts)
-        rows = prepared_source(rows, positive, test_fraction, random_state)
+        rows = open_source(source, data_dir=data_dir, read_limit=read_limit, beside=beside, **table, **texts)
+        rows = prepared_source(rows, positive, test_fraction, random_state, by)
         check_named_weights(settings.get("penalty_weights"), rows.encoder)
         check_named_bounds(settings.get("bounds"), rows.encoder)
         if settings.get("scale") is None:
@@ -194,7 +207,30 @@ def references_for(settings: Mapping[str, Any], chosen: Mapping[str, str] | None
     return None
 
 
-def prepared_source(rows: Source, positive: str | None, test_fraction: float | None, seed: int) -> Source:
+def split_by(group: str | None, time: str | None, test_fraction: float | None) -> tuple[SplitKind, str | None]:
+    """How rows are held out, and the column that decides it.
+
+    Raises:
+        ArgumentError: two columns decide, or there is nothing to decide.
+
+    Example:
+        >>> split_by("user", None, 0.2)
+        ('group', 'user')
+    """
+    if group is not None and time is not None:
+        raise ArgumentError("group, time: each says which rows are held out; give one of them")
+    beside = time if group is None else group
+    if beside is None:
+        return "class", None
+    kind: SplitKind = "time" if group is None else "group"
+    if not test_fraction:
+        raise ArgumentError(f"{kind}={beside!r}: says which rows are held out; say how many with test_fraction")
+    return kind, beside
+
+
+def prepared_source(
+    rows: Source, positive: str | None, test_fraction: float | None, seed: int, by: SplitKind = "class"
+) -> Source:
     """Rows in memory with the labels and the test rows that are asked for.
 
     Raises:
@@ -203,8 +239,8 @@ def prepared_source(rows: Source, positive: str | None, test_fraction: float | N
     if positive is not None:
         rows = one_against_rest(rows, positive)
     if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
-        rows = hold_out(rows, test_fraction, seed)
-    return replace(rows, frame=None)  # as much memory as the file takes
+        rows = hold_out(rows, test_fraction, seed, by)
+    return replace(rows, frame=None, beside=None)  # as much memory as the file takes
 
 
 def prepared_stream(

@@ -108,7 +108,7 @@ def record_training(
         raise DataError(
             f"y holds {y[row : row + 1].tolist()[0]!r} in row {row}, which is not one of the model's classes"
         )
-    low, mean, high = _extremes(X)
+    low, mean, high, deviation = _extremes(X)
     constant = np.flatnonzero(low == high).astype(np.int64)
     weight = row_weights(sample_weight, len(codes))
     weight = class_weights(vars(model).get("class_weight"), Labels(model.classes_, codes), weight)
@@ -136,6 +136,7 @@ def record_training(
         n_test_rows=n_test_rows,
         versions=_versions(),
         seconds=seconds,
+        deviation=deviation,
     )
 
 
@@ -179,16 +180,19 @@ def record_streamed_training(
         n_test_rows=0 if table.test is None else table.test.n_rows,
         versions=_versions(),
         seconds=seconds,
+        deviation=_deviation(found.squares, found.mean - found.centre, table.n_rows, constant),
     )
 
 
 class _Columns(NamedTuple):
-    """What readings of a stream tell of its columns: extremes, the hash of all, and a key that
-    equal ones share."""
+    """What readings of a stream tell of its columns: extremes, the sum of squares around a centre,
+    the hash of all, and a key that equal ones share."""
 
     low: Array
     mean: Array
     high: Array
+    squares: Array
+    centre: Array
     sha256: str
     keys: list[bytes]
 
@@ -199,13 +203,16 @@ def _dense_columns(table: StreamedTable) -> _Columns:
     digest = hashlib.sha256(_header(X, "dense"))
     hashes = [hashlib.blake2b(digest_size=16) for _ in range(X.n_features)]
     low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
-    for _, piece in X.pieces(range(len(X.parts))):
+    squares, centre = np.zeros(X.n_features), np.zeros(X.n_features)
+    for number, (_, piece) in enumerate(X.pieces(range(len(X.parts)))):
+        centre = piece[0].astype(np.float64) if number == 0 else centre
+        squares += _squares(piece, centre)
         low, high = np.minimum(low, piece.min(axis=0)), np.maximum(high, piece.max(axis=0))
         mean += piece.sum(axis=0) / table.n_rows
         digest.update(_bytes(piece))
         _update_hashes(hashes, piece)
     _update_labels(digest, table)
-    return _Columns(low, mean, high, digest.hexdigest(), [each.digest() for each in hashes])
+    return _Columns(low, mean, high, squares, centre, digest.hexdigest(), [each.digest() for each in hashes])
 
 
 def _sparse_columns(table: StreamedTable) -> _Columns:
@@ -214,7 +221,9 @@ def _sparse_columns(table: StreamedTable) -> _Columns:
     X, everything = table.X, range(len(table.X.parts))
     low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
     drawn, sums, ends = np.random.default_rng(0), np.zeros((X.n_features, 2)), [np.zeros(1, dtype=np.int64)]
+    squares = np.zeros(X.n_features)
     for _, piece in X.pieces(everything):
+        squares += np.asarray(piece.multiply(piece).sum(axis=0)).ravel()
         low = np.minimum(low, piece.min(axis=0).toarray().ravel())
         high = np.maximum(high, piece.max(axis=0).toarray().ravel())
         mean += np.asarray(piece.sum(axis=0)).ravel() / table.n_rows
@@ -229,7 +238,8 @@ def _sparse_columns(table: StreamedTable) -> _Columns:
     for _, piece in X.pieces(everything):
         digest.update(_bytes(piece.data))
     _update_labels(digest, table)
-    return _Columns(low, mean, high, digest.hexdigest(), [key.tobytes() for key in sums])
+    centre = np.zeros(X.n_features)
+    return _Columns(low, mean, high, squares, centre, digest.hexdigest(), [key.tobytes() for key in sums])
 
 
 def _update_labels(digest: Any, table: StreamedTable) -> None:
@@ -357,20 +367,43 @@ def _is_of_fit(model: Fitted, losses: Array, weight: Array, rounding: Array, div
     return bool(abs(weight @ losses / total + penalty - certificate.objective) <= off)
 
 
-def _extremes(X: Any) -> tuple[Array, Array, Array]:
-    """Smallest value, mean and largest value of each column, float64."""
+def _extremes(X: Any) -> tuple[Array, Array, Array, Array]:
+    """Smallest value, mean, largest value and standard deviation of each column, float64."""
     n_rows, n_features = X.shape
+    squares, centre = np.zeros(n_features), np.zeros(n_features)
     if sparse.issparse(X):
         columns = _canonical(X, "csc").astype(np.float64)
         low, high = (found.toarray().ravel() for found in (columns.min(axis=0), columns.max(axis=0)))
         mean = np.asarray(columns.sum(axis=0)).ravel() / n_rows
-        return low, np.clip(mean, low, high), high
+        squares = np.asarray(columns.multiply(columns).sum(axis=0)).ravel()
+        return low, np.clip(mean, low, high), high, _deviation(squares, mean, n_rows, low == high)
     low, high, mean = np.full(n_features, np.inf), np.full(n_features, -np.inf), np.zeros(n_features)
-    for block in _blocks(X):
+    for number, block in enumerate(_blocks(X)):
         numbers = block.astype(np.float64)
+        centre = numbers[0] if number == 0 else centre
+        squares += _squares(numbers, centre)
         low, high = np.minimum(low, numbers.min(axis=0)), np.maximum(high, numbers.max(axis=0))
         mean += numbers.sum(axis=0) / n_rows
-    return low, np.clip(mean, low, high), high
+    return low, np.clip(mean, low, high), high, _deviation(squares, mean - centre, n_rows, low == high)
+
+
+def _squares(block: Array, centre: Array) -> Array:
+    """The sum of squares of each column around a row of the data, which cancels less than around
+    zero."""
+    distance = block - centre
+    with np.errstate(over="ignore"):
+        found: Array = np.einsum("ij,ij->j", distance, distance)
+    return found
+
+
+def _deviation(squares: Array, mean: Array, n_rows: int, constant: Array) -> Array:
+    """The standard deviation of each column from its sum of squares and its mean around the same
+    centre; of a constant column exactly zero, beyond the range of float64 the largest number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = np.maximum(squares / n_rows - mean**2, 0.0)
+    variance[constant] = 0.0
+    found: Array = np.nan_to_num(np.sqrt(variance), nan=np.finfo(np.float64).max)
+    return found
 
 
 def _duplicates(X: Any, constant: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -52,6 +52,8 @@ class TrainingRecord:
         versions: of the libraries and of Python, by name.
         seconds: that `fit` took, from its call to its end; NaN where it was not measured, and in
             what was pickled.
+        deviation: standard deviation of each feature, each row counting once, (d,) float64; None in
+            files of earlier versions.
     """
 
     source: str | None
@@ -73,6 +75,7 @@ class TrainingRecord:
     n_test_rows: int
     versions: dict[str, str]
     seconds: float
+    deviation: NDArray[np.float64] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the time, which differs from run to run: equal fits have equal pickles, and equal

@@ -16,6 +16,7 @@ from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, WithOffset, with_offset
 from polytome.models.bounds import Bounds
+from polytome.models.calibration import Calibration, calibration_of
 from polytome.models.certain_outputs import CERTAIN, Outputs
 from polytome.models.certified import CertifiedClassifier
 from polytome.models.decision import DecisionRule, decision_of
@@ -261,6 +262,7 @@ class LogisticRegression(CertifiedClassifier):
         self.needs_offset_ = offset is not None
         self.__dict__.pop("offset_columns_", None)
         self.__dict__.pop("_decision", None)
+        self.__dict__.pop("_calibration", None)
         self.__dict__.pop("state_", None)
         keep_encoder(self, given)
         return self
@@ -394,7 +396,7 @@ class LogisticRegression(CertifiedClassifier):
     @by_partition
     def decision_function(self, X: Any, offset: Any = None) -> Array:
         """Scores `X @ coef_.T + intercept_ + offset`: shape (n,) for two classes (positive: the
-        second), else (n, K)."""
+        second), else (n, K). A temperature and a shift of `calibration_` correct them."""
         scores = scores_of(self, X, offset)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
@@ -404,17 +406,27 @@ class LogisticRegression(CertifiedClassifier):
         if (rule := decision_of(self)) is not None:
             decided: Array = self.classes_[rule.codes(self.predict_proba(X, offset))]
             return decided
+        if (calibration := calibration_of(self)) is not None and calibration.is_table:
+            probable: Array = self.classes_[self.predict_proba(X, offset).argmax(axis=1)]
+            return probable
         return classes_of(self, scores_of(self, X, offset))
 
     @by_partition
     def predict_proba(self, X: Any, offset: Any = None) -> Array:
-        """Probability of each class, shape (n, K), columns in the order of `classes_`."""
+        """Probability of each class, shape (n, K), columns in the order of `classes_`; corrected by
+        `calibration_`, if there is one."""
+        if (calibration := calibration_of(self)) is not None and calibration.is_table:
+            found = log_probabilities_of(self, X, offset)
+            return calibration.probabilities(found).astype(found.dtype, copy=False)
         return probabilities_of(self, X, offset)[:, : len(self.classes_)]
 
     @by_partition
     def predict_log_proba(self, X: Any, offset: Any = None) -> Array:
         """Logarithm of the probabilities, finite even where a probability is below the smallest
         float."""
+        if (calibration := calibration_of(self)) is not None and calibration.is_table:
+            logarithms: Array = np.log(self.predict_proba(X, offset))
+            return logarithms
         return log_probabilities_of(self, X, offset)[:, : len(self.classes_)]
 
     def offset_as_columns(self, names: Sequence[str] | None = None, places: Sequence[int] | None = None) -> Self:
@@ -488,6 +500,44 @@ class LogisticRegression(CertifiedClassifier):
                 f"{'a threshold' if len(self.classes_) == 2 else 'costs for each of them'}"
             )
         self.__dict__["_decision"] = rule
+
+    @property
+    def calibration_(self) -> Calibration | None:
+        """How probabilities are corrected; None where they are those of the fit.
+
+        It is kept in files, and gone after another fit. Coefficients and certificate do not depend
+        on it; a `decision_` does, and has to be chosen after it.
+
+        Example:
+            >>> from polytome.models.calibration import Calibration
+            >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["no", "yes", "yes"])
+            >>> before = model.decision_function([[2.0]])
+            >>> model.calibration_ = Calibration(temperature=2.0)
+            >>> bool(np.allclose(model.decision_function([[2.0]]), before / 2))
+            True
+        """
+        return calibration_of(self)
+
+    @calibration_.setter
+    def calibration_(self, calibration: Calibration | None) -> None:
+        if calibration is not None and not isinstance(calibration, Calibration):
+            raise ArgumentError(f"calibration_ is a {type(calibration).__name__}: give a Calibration, or None")
+        check_is_fitted(self, "coef_")
+        if decision_of(self) is not None:
+            raise ArgumentError(
+                "calibration_: the model decides by a rule for its probabilities as they are; set decision_ to None, "
+                "and choose a rule again afterwards"
+            )
+        if calibration is None:
+            self.__dict__.pop("_calibration", None)
+            return
+        if learns_in_parts(self):
+            raise ArgumentError("calibration_: the model learns by partial_fit, after which none would suit it")
+        if calibration.n_classes not in (None, len(self.classes_)):
+            raise ArgumentError(
+                f"calibration_ is of {calibration.n_classes} classes, and the model has {len(self.classes_)}"
+            )
+        self.__dict__["_calibration"] = calibration
 
     if not TYPE_CHECKING:  # mypy would take every name for an attribute
 

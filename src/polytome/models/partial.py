@@ -44,7 +44,7 @@ __all__ = ["OF_FIT", "PartialState", "distance_to_batch", "learn_batch", "set_co
 OF_FIT = (
     *("certificate_", "stop_", "history_", "objective_", "solver_", "n_iter_"),
     *("separation_", "separation_unknown_", "proved_zero_", "needs_offset_", "offset_columns_"),
-    "_decision",
+    *("_decision", "_calibration"),
 )
 """What `fit` sets and `partial_fit` does not."""
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome import native, numerics
 from polytome.errors import ArgumentError, DataError
+from polytome.models.calibration import calibrated_coefficients, calibration_of
 from polytome.models.features import checked_columns, refuse_foreign_arrays, refuse_nonfinite
 from polytome.models.offsets import offset_rows
 from polytome.objective.objective import all_scores
@@ -80,6 +81,8 @@ def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) ->
     if known is None:
         linked = _linked(estimator, X, _coefficients(estimator), link)
     else:
+        if (calibration := calibration_of(estimator)) is not None:
+            known = known / calibration.temperature
         linked = _link_of(_linked(estimator, X, _coefficients(estimator), "scores") + known, link)
     return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
 
@@ -133,13 +136,17 @@ def _link_of(scores: Array, link: _Wanted) -> Array:
 
 
 def _coefficients(estimator: Any) -> Array:
-    """Coefficients and, last, intercepts, (n_outputs, n_features + 1).
+    """Coefficients and, last, intercepts, (n_outputs, n_features + 1), as a temperature or other
+    shares of classes correct them.
 
     Put together again for each call, and checked: nothing can go stale where a user changes
     `coef_`.
     """
     n_outputs = estimator._n_outputs
     coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, n_outputs)
+    if calibration_of(estimator) is not None:
+        found = (coefficients.astype(np.float64), intercepts.astype(np.float64))
+        coefficients, intercepts = calibrated_coefficients(estimator, *found)
     return np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1).astype(np.float64, copy=False)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from polytome.errors import ArgumentError
 from polytome.evaluation.explain import feature_names, output_names
+from polytome.models.calibration import calibration_of
 from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of, learns_in_parts
 from polytome.models.fitted_source import source_of
@@ -60,7 +61,9 @@ def objective_facts(model: Fitted) -> Facts:
     elif ratio in (0, 1):
         sums = "the sum of absolute coefficients" if ratio else "half the sum of squared coefficients"
     penalty = f"{number(formula.strength)} times {sums}{weighted} (C = {number(formula.C)})"
-    rule = decision_of(model)
+    rule, calibration, labels = decision_of(model), calibration_of(model), model.classes_.tolist()
+    afterwards = [] if calibration is None else [("Calibration", calibration.sentence(labels))]
+    afterwards += [] if rule is None else [("Decision", rule.sentence(labels))]
     places, names = offset_places(model), feature_names(model)
     of_rows = (
         f"{', '.join(names[place] for place in places)}, with the coefficient 1"
@@ -82,11 +85,7 @@ def objective_facts(model: Fitted) -> Facts:
         ("Intercept", "fitted, not penalised" if formula.fit_intercept else "none"),
         ("Value reached", f"{number(formula.value, 6)} nats"),
         ("Null model", f"{number(model.certificate_.null_objective, 6)} nats, with the best intercept alone"),
-        *(
-            []
-            if rule is None
-            else [("Decision", f"not part of the objective: {rule.sentence(model.classes_.tolist())}")]
-        ),
+        *((title, f"not part of the objective: {sentence}") for title, sentence in afterwards),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from polytome.evaluation.explain import has_odds, reference_levels
 from polytome.evaluation.settled import mean_variation_bound
+from polytome.models.calibration import calibration_of
 from polytome.models.decision import decision_of
 from polytome.models.fitted import certificate_of
 from polytome.models.fitted_source import source_of
@@ -269,12 +270,19 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
     if model.objective_.loss not in ("softmax", "logistic"):
         return [coefficients]
     average = bound(100 * mean_variation_bound(certificate.gap), 2)
+    rule, calibration = decision_of(model), calibration_of(model)
+    what = "predicted probabilities" if calibration is None else "probabilities of the fit, before their correction,"
     told = [
-        "Proved: on average over the training rows, each with its weight, the predicted probabilities differ from "
-        f"those of the exact minimum by at most {average} percentage points (total variation)."
+        f"Proved: on average over the training rows, each with its weight, the {what} differ from those of the exact "
+        f"minimum by at most {average} percentage points (total variation)."
     ]
-    rule = decision_of(model)
-    if rule is not None:
+    is_table = calibration is not None and calibration.is_table
+    if rule is None and calibration is not None and (is_table or calibration.shift is not None):
+        told.append(
+            "Not proved: that training rows keep their class by the corrected probabilities, as the correction was "
+            "chosen after the fit."
+        )
+    elif rule is not None:
         what = "costs" if rule.costs is not None else "cut-off"
         told.append(
             f"Not proved: that training rows keep their class by the {what} in force, which was chosen after the fit; "
@@ -288,6 +296,7 @@ def prediction_sentences(model: Fitted, n_settled: int | None, n_rows: int | Non
         and n_settled is not None
         and n_rows
         and (rule is None or rule.costs is None)
+        and not is_table
     ):
         told.append(_new_rows_sentence(n_settled, n_rows))
     told.append(coefficients)

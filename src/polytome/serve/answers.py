@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from polytome.evaluation.explain import Contributions, contributions
 from polytome.evaluation.flips import smallest_flips
 from polytome.files.predictions import predict_rows
+from polytome.models.calibration import calibration_of
 from polytome.models.decision import decision_of
 from polytome.plain.values import plain
 from polytome.serve.bodies import ARROW, CSV, JSON, Rows
@@ -109,8 +110,9 @@ def explanation(
 def _explained_rows(model: Fitted, X: Any, found: Contributions, most_flips: int | None) -> list[dict[str, Any]]:
     """The part of the answer about each row."""
     predictions, probabilities = model.predict(X), model.predict_proba(X)
-    rule = decision_of(model)
-    flips = rule is None or rule.costs is None  # where costs decide, no difference of two scores does
+    rule, calibration = decision_of(model), calibration_of(model)
+    # Where costs or a table of probabilities decide, no difference of two scores does.
+    flips = (rule is None or rule.costs is None) and (calibration is None or not calibration.is_table)
     return [
         {
             "prediction": predictions[row].item(),

@@ -9,6 +9,7 @@ import numpy as np
 
 from polytome._version import __version__
 from polytome.files.sources import encoder_of
+from polytome.models.calibration import calibration_of
 from polytome.models.decision import decision_of
 from polytome.models.fitted_source import source_of
 
@@ -33,7 +34,7 @@ def describe(name: str, model: Fitted) -> dict[str, Any]:
     """
     training = source_of(model).training
     shape = source_of(model).image_shape
-    rule = decision_of(model)
+    rule, calibration, labels = decision_of(model), calibration_of(model), model.classes_.tolist()
     return {
         "name": name,
         "classes": model.classes_.tolist(),
@@ -42,7 +43,8 @@ def describe(name: str, model: Fitted) -> dict[str, Any]:
         "full": None if shape is None else full_value(model),
         "objective": model.objective_.to_json(),
         "certificate": {**model.certificate_.to_json(), "sentence": str(model.certificate_)},
-        "decision": None if rule is None else {**rule.to_json(), "sentence": rule.sentence(model.classes_.tolist())},
+        "calibration": None if calibration is None else calibration.sentence(labels),
+        "decision": None if rule is None else {**rule.to_json(), "sentence": rule.sentence(labels)},
         "trained_on": {"source": None if training is None else training.source, "rows": model.objective_.n_rows},
         "version": __version__,
     }

@@ -103,6 +103,7 @@ _MODEL = _object(
         "full": {"type": ["number", "null"], "description": "The pixel value of full ink."},
         "objective": {"type": "object"},
         "certificate": {"type": "object"},
+        "calibration": {"type": ["string", "null"], "description": "How probabilities are corrected."},
         "decision": {"type": ["object", "null"]},
         "trained_on": {"type": "object"},
         "version": {"type": "string"},

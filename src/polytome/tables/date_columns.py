@@ -29,6 +29,7 @@ __all__ = [
     "names_with_parts",
     "parts_of_dates",
     "refuse_dates",
+    "times_of",
     "with_parts",
 ]
 
@@ -166,7 +167,7 @@ def date_parts_of(frames: Iterable[Frame], name: str, parts: tuple[str, ...], ma
         return DateParts(name, parts)
     latest, place = np.datetime64("NaT", "us"), ""
     for frame in frames:
-        latest, place = np.fmax(latest, np.fmax.reduce(_dates(frame, name, marks))), frame.source
+        latest, place = np.fmax(latest, np.fmax.reduce(times_of(frame, name, marks))), frame.source
     if np.isnat(latest):
         raise DataError(f"{place}, column {name!r}: every cell is missing; leave the column out with --drop {name}")
     return DateParts(name, parts, str(latest.astype("datetime64[s]")))
@@ -198,7 +199,7 @@ def with_parts(frame: Frame, dates: Sequence[DateParts], marks: Sequence[str]) -
     for each in dates:
         if each.name not in frame.names or set(each.columns) <= set(frame.names):
             continue
-        place, values = frame.names.index(each.name), _dates(frame, each.name, marks)
+        place, values = frame.names.index(each.name), times_of(frame, each.name, marks)
         cells = [_part(values, part, each.reference) for part in each.parts]
         frame = replace(
             frame,
@@ -253,8 +254,21 @@ def _remedy(found: str, name: str) -> str:
     )
 
 
-def _dates(frame: Frame, name: str, marks: Collection[str]) -> Dates:
-    """The cells of a column as times, NaT where one is missing."""
+def times_of(frame: Frame, name: str, marks: Collection[str]) -> Dates:
+    """The cells of a column as times, NaT where one is missing.
+
+    Args:
+        frame: the table.
+        name: of the column.
+        marks: words that mark a missing cell.
+
+    Raises:
+        DataError: a cell is not a date.
+
+    Example:
+        >>> times_of(Frame.of({"day": ["2026-11-30", "2026-12-01"]}), "day", ()).astype("datetime64[D]").tolist()
+        [datetime.date(2026, 11, 30), datetime.date(2026, 12, 1)]
+    """
     cells: Cells = frame[name]
     if isinstance(cells, DateCells):
         return cells.values

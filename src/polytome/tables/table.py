@@ -37,7 +37,7 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import learn_encoder
+from polytome.tables.schemas import find_column, learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -94,6 +94,7 @@ class TableOptions(RowOptions, total=False):
     text_options: TextOptions | None
     dates: Mapping[str, str | Sequence[str]] | None
     references: Mapping[str, str] | None
+    beside: str | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Table:
         frame: the columns of the rows in X as they were read; None for files that hold numbers
             alone.
         weight: `(n_rows,)` weights of the rows; None for equal ones.
+        beside: the column that is no feature and comes along, for the rows in X.
     """
 
     X: Matrix
@@ -123,6 +125,7 @@ class Table:
     kept: NDArray[np.bool_] | None = None
     frame: Frame | None = None
     weight: NDArray[np.float64] | None = None
+    beside: Frame | None = None
 
 
 def read_table(
@@ -142,6 +145,7 @@ def read_table(
     text_options: TextOptions | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
+    beside: str | None = None,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -182,6 +186,8 @@ def read_table(
             penalty a coefficient compares a level with it, as in `{"education": "HS-grad"}`; of
             the categories that are not named the first level, in sorted order. `{}` names none.
             None: all levels get one, as suits a penalty.
+        beside: a column that is no feature and comes along with the rows, as that of groups which
+            are not to be divided; by name or position.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -236,7 +242,7 @@ def read_table(
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
             frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        options = drop or categories or marks or weight or dates or references or text_options
+        options = drop or categories or marks or weight or dates or references or text_options or beside
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
                 f"{place}: target, weight, drop, categories, dates, references, marks and text are for training; the "
@@ -255,11 +261,11 @@ def read_table(
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
             if text_options is not None and not text:
                 raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
-            table = _train(frame, target, rules)
+            table = _train(frame, target, rules, beside)
         else:
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        options = drop or marks or categories or weight or text or dates or references
+        options = drop or marks or categories or weight or text or dates or references or beside
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
                 f"{place}: drop, categories, dates, references, marks, weight, text, missing and unknown need named "
@@ -304,16 +310,24 @@ def _labels_of(frame: Frame) -> str:
     return LABEL_COLUMN
 
 
-def _train(frame: Frame, target: str | None, rules: dict[str, Any]) -> Table:
+def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str | None) -> Table:
     """Learn an encoder from the frame by the arguments of `learn_encoder`, and apply it."""
     if target is None:
         raise ArgumentError(
             f"{frame.source}: say which column holds the labels with --target NAME (or target=NAME); "
             f"its columns are {listing(frame.names)}"
         )
-    n_rows = frame.n_rows
+    whole = frame
+    if beside is not None:
+        beside = find_column(frame, beside, "column")
+        if beside == find_column(frame, target, "target"):
+            raise ArgumentError(f"{frame.source}: column {beside!r} holds the labels, which cannot divide the rows too")
+        rules = rules | {"drop": (*rules["drop"], beside)}
     encoder, frame, notes = learn_encoder(frame, target, **rules)
-    table = _encoded(frame, encoder, n_rows, notes)
+    table = _encoded(frame, encoder, whole.n_rows, notes)
+    if beside is not None:
+        column = whole.select([beside])
+        table = replace(table, beside=column if table.kept is None else column.take(table.kept))
     if table.weight is not None:
         check_some_weight(table.weight, frame.source, str(encoder.weight))
     return table
