@@ -38,6 +38,7 @@ from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
 from polytome.tables.readers.text_folders import is_text_folder
+from polytome.tables.readers.whereabouts import STANDARD_INPUT
 from polytome.tables.schemas import learn_from_fewer
 from polytome.tables.table import RowOptions, Table, TableOptions, read_table
 
@@ -169,7 +170,7 @@ def open_source(
     table = read_table(source, **options)
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
-    found = _of_table(source, table)
+    found = _of_table(_shown(source, table), table)
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
@@ -232,7 +233,7 @@ def read_for_model(
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, **options)
         found = Source(
-            source,
+            _shown(source, table),
             table.X,
             table.y,
             encoder=encoder,
@@ -525,6 +526,11 @@ def only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
     if not lost:
         return ()
     return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)
+
+
+def _shown(source: str, table: Table) -> str:
+    """What a record and messages call a source: its name, as it was given."""
+    return table.source if source == STANDARD_INPUT else source
 
 
 def _of_table(name: str, table: Table) -> Source:

@@ -39,6 +39,7 @@ from polytome.tables.frames import listing
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists
+from polytome.tables.readers.whereabouts import located, part_of
 from polytome.tables.streams.arrays import NpyFile
 from polytome.tables.streams.learning import learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of
@@ -108,7 +109,7 @@ def why_streamed(
     if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
         return "several files" if workers is None else _BY_WORKERS
     kind = None
-    if exists(name) and Path(name).is_file() and not (is_images(name) or is_dataset(name)):
+    if exists(name) and located(name).is_file() and not (is_images(name) or is_dataset(name) or part_of(name)):
         kind = stream_kind(Path(name))
     if kind is None:
         if limit is not None:
@@ -124,7 +125,7 @@ def why_streamed(
         return None
     if workers is not None:
         return _BY_WORKERS
-    needed, left = _bytes_in_memory(Path(name), kind, limit), memory_left(limit)
+    needed, left = _bytes_in_memory(located(name), kind, limit), memory_left(limit)
     if left is None or needed <= left:
         return None
     return f"in memory it would take {needed / 1e9:,.2g} GB, and {left / 1e9:,.2g} GB are left"

@@ -4,20 +4,24 @@
 |---|---|
 | `.csv` `.tsv` `.tab` | text table |
 | `.parquet` `.pq` `.feather` `.arrow` `.ipc` | Parquet, Arrow |
+| `.jsonl` `.ndjson` `.json` | JSON Lines, or an array of objects |
+| `.xlsx` `.xlsm` `.xlsb` `.xls` `.ods` | a sheet of a workbook: `book.xlsx#Sheet` |
+| `.db` `.sqlite` `.sqlite3` | SQLite: `shop.db#table`, or a query: `shop.db#select ...` |
 | `.npy` `.npz` | NumPy arrays |
 | `.svm` `.libsvm` `.svmlight` | libsvm text |
 | `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
 | a folder with a subfolder of text files for each class | texts |
-| anything else, such as a pipe | whatever its first bytes show |
+| anything else, such as a pipe, or `-`, the standard input | whatever its first bytes show |
 
-A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
+A file may be compressed with gzip, bzip2, xz, zstd or lz4 (`.csv.gz`), or alone in a zip archive
+(`.csv.zip`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -31,11 +35,14 @@ from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, 
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
+from polytome.tables.readers.databases import read_database
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
+from polytome.tables.readers.json_lines import looks_like_json, read_json_lines
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
+from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.schemas import learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
@@ -47,14 +54,19 @@ __all__ = [
     "Table",
     "TableOptions",
     "encode_rows",
+    "is_named",
     "kind_of_file",
     "names_expected",
+    "read_frame",
     "read_table",
 ]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
     **dict.fromkeys((".parquet", ".pq", ".feather", ".arrow", ".ipc"), "columnar"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "workbook"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "database"),
     **dict.fromkeys((".svm", ".libsvm", ".svmlight"), "libsvm"),
     ".npy": "npy",
     ".npz": "npz",
@@ -64,10 +76,18 @@ _MAGIC_KINDS = {
     "Arrow": "columnar",
     "Arrow stream": "columnar",
     "Feather V1": "columnar",
+    "Excel workbook": "workbook",
+    "Excel": "workbook",
+    "OpenDocument file": "workbook",
+    "SQLite database": "database",
     "NumPy array": "npy",
     "zip": "npz",
     "IDX": "idx",
 }
+_WITH_HEADERS = ("delimited", "workbook")
+"""Kinds of tables of which the first row may hold names."""
+_WITH_PARTS = ("workbook", "database")
+"""Kinds of files of which a part can be named after `#`."""
 
 
 class RowOptions(TypedDict, total=False):
@@ -146,8 +166,8 @@ def read_table(
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
     Args:
-        path: the file, or a folder of IDX files; see the list of endings above. Or a data frame of
-            pandas, polars or Arrow, whose index is no column.
+        path: the file, or a folder of IDX files; see the list of endings above. `-` is the standard
+            input. Or a data frame of pandas, polars or Arrow, whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -159,7 +179,8 @@ def read_table(
             goes missing unnoticed.
         unknown: what to do with a level that training never saw: "error" (the default) or "zero".
             None as for `missing`.
-        header: "yes", "no" or "auto": whether line 1 of a text table holds names.
+        header: "yes", "no" or "auto": whether line 1 of a text table, or row 1 of a sheet, holds
+            names.
         n_features: the number of features that X must have; a libsvm file may show fewer.
         drop: columns to leave out; by name or position.
         categories: columns to read as text, even if they look like numbers or their texts hardly
@@ -190,7 +211,7 @@ def read_table(
             have.
         DataError: what the file holds cannot be used.
         FileError: the file cannot be read, or needs more memory than is allowed.
-        MissingExtraError: the file needs pyarrow and it is not installed.
+        MissingExtraError: the file needs a package that is not installed, such as pyarrow.
 
     Example:
         >>> import tempfile
@@ -213,13 +234,13 @@ def read_table(
     if not is_data_frame(path):
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
-        file = InputFile(Path(path), read_limit)
-        kind, place = kind_of_file(file), str(path)
-    if header != "auto" and kind != "delimited":
+        file = InputFile(fspath(path), read_limit)
+        kind, place = kind_of_file(file), str(file)
+    if header != "auto" and kind not in _WITH_HEADERS:
         raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
     if encoding is not None and kind != "texts":
         raise ArgumentError(f"encoding={encoding!r}: {place} is not a folder of texts; leave the option out")
-    if file is None or kind in ("delimited", "columnar", "texts"):
+    if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
         if file is None:
@@ -228,7 +249,7 @@ def read_table(
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
+            frame = read_frame(file, kind, header, expected)
         options = drop or categories or marks or weight or dates or text_options
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
@@ -266,13 +287,58 @@ def read_table(
     return table
 
 
+def is_named(kind: str) -> bool:
+    """Whether files of this kind have named columns.
+
+    Example:
+        >>> is_named("delimited"), is_named("npy")
+        (True, False)
+    """
+    return kind in ("delimited", "columnar", "json", *_WITH_PARTS)
+
+
+def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str]) -> Frame:
+    """Read a file with named columns.
+
+    Args:
+        file: the file.
+        kind: of it; see `kind_of_file`.
+        header: as for `read_table`.
+        expected: names that the table should have.
+
+    Raises:
+        ArgumentError: the part of the file that is named is not there.
+        FileError: the file cannot be read, or needs more memory than is allowed.
+        MissingExtraError: a package is not installed.
+    """
+    if kind == "delimited":
+        return read_delimited(file, header=header, expected=expected)
+    if kind == "workbook":
+        return read_workbook(file, header=header, expected=expected)
+    readers = {"columnar": read_columnar, "json": read_json_lines, "database": read_database}
+    return readers[kind](file)
+
+
 def names_expected(target: str | None) -> set[str]:
     """The target if it can only be a name, not a position."""
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
 def kind_of_file(file: InputFile) -> str:
-    """Tell the kind of a file by its ending, or else by its first bytes."""
+    """Tell the kind of a file by its ending, or else by its first bytes.
+
+    Raises:
+        ArgumentError: a part is named of a file that has none.
+    """
+    kind = _kind_of_file(file)
+    if file.part is not None and kind not in _WITH_PARTS:
+        raise ArgumentError(
+            f"{file}: only workbooks and databases have parts that are named after #; leave out #{file.part}"
+        )
+    return kind
+
+
+def _kind_of_file(file: InputFile) -> str:
     if is_text_folder(file.path):
         return "texts"
     if is_folder(file.path) or is_idx_name(file.path):
@@ -282,7 +348,9 @@ def kind_of_file(file: InputFile) -> str:
         return kind
     start = file.starts_with()
     marked = _MAGIC_KINDS.get(kind_of_bytes(start) or "")
-    return marked or ("libsvm" if looks_like_libsvm(start) else "delimited")
+    if marked or looks_like_json(start):
+        return marked or "json"
+    return "libsvm" if looks_like_libsvm(start) else "delimited"
 
 
 def _labels_of(frame: Frame) -> str:

@@ -21,6 +21,7 @@ from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES,
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.schemas import find_column, find_columns, find_weight, learn_dates, note_positions
+from polytome.tables.readers.whereabouts import located, shown_name
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -209,7 +210,7 @@ def open_rows(
     if workers is not None:
         workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
     kind = _common_kind(paths)
-    name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+    name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
         if drop or marks or categories or weight or dates or missing in ("drop", "mean") or unknown == "zero":
