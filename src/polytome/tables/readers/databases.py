@@ -26,9 +26,7 @@ _BYTES_OF_VALUE = 64
 _QUERIES = ("select", "with", "values")
 """The first words of what is read as a query and not as the name of a table."""
 _READING = frozenset([sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE])
-_NEEDED_TABLES = (
-    "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-)
+_TABLES = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
 def read_database(file: InputFile) -> Frame:
@@ -77,7 +75,7 @@ def _query_of(file: InputFile, database: sqlite3.Connection) -> str:
     """What is to be run."""
     if file.part is not None and file.part.strip().lower().startswith(_QUERIES):
         return file.part
-    names = [name for (name,) in database.execute(_NEEDED_TABLES)]
+    names = [name for (name,) in database.execute(_TABLES)]
     if not names:
         raise FileError(f"{file}: has no table; there is nothing to read")
     if file.part is None and len(names) > 1:

@@ -420,7 +420,7 @@ def _by_pyarrow(codec: str) -> Callable[[IO[bytes]], IO[bytes]]:
 _UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     "gzip": lambda stream: cast(IO[bytes], gzip.GzipFile(fileobj=stream)),
     "bzip2": bz2.BZ2File,
-    "xz": lambda stream: cast(IO[bytes], lzma.LZMAFile(stream)),
+    "xz": lzma.LZMAFile,
     "zstd": _by_pyarrow("zstd"),
     "lz4": _by_pyarrow("lz4"),
     "zip": _only_member,

@@ -25,6 +25,7 @@ __all__ = ["read_workbook"]
 
 _LOOKED_AT = 100
 _BYTES_OF_VALUE = 64
+_PLAIN = (bool, float, int, str)
 
 
 def read_workbook(file: InputFile, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:

@@ -20,8 +20,8 @@ from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.schemas import find_column, find_columns, find_weight, learn_dates, note_positions
 from polytome.tables.readers.whereabouts import located, shown_name
+from polytome.tables.schemas import find_column, find_columns, find_weight, learn_dates, note_positions
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
