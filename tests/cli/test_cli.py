@@ -22,7 +22,7 @@ from file_makers import CSV, IMAGES, LABELS, idx_bytes
 from polytome import LogisticRegression, cli
 from polytome._version import __version__
 from polytome.cli.interruption import Interruption
-from polytome.cli.train import weights_of
+from polytome.cli.option_values import weights_of
 from polytome.files.model_file import load
 from polytome.files.sources import open_source
 from polytome.solvers import memory

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from polytome.cli.beside_streams import refuse_beside_streams, why_read
+from polytome.cli.option_values import dates_of
 from polytome.cli.options import (
     Categories,
     DataFolder,
@@ -27,7 +29,6 @@ from polytome.cli.options import (
     WeightColumn,
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
-from polytome.cli.train import dates_of, refuse_beside_streams, why_read
 
 if TYPE_CHECKING:
     from polytome.models.diagnose import Diagnosis

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from polytome.cli.beside_streams import refuse_beside_streams
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.options import (
     DataFolder,
@@ -27,7 +28,6 @@ from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import show_evaluation, show_facts
 from polytome.cli.text_options import Encoding
-from polytome.cli.train import refuse_beside_streams
 
 if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation

@@ -8,8 +8,7 @@ import typer
 
 from polytome.cli.options import Json, ModelPath
 from polytome.cli.output import make_console, print_json, show_warning
-from polytome.cli.show import show_certificate, show_coefficients, show_facts
-from polytome.cli.train import coefficients_title, model_line
+from polytome.cli.show import coefficients_title, model_line, show_certificate, show_coefficients, show_facts
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.beside_streams import check_solver_beside_streams, refuse_beside_streams, why_read
 from polytome.cli.bounds import bounds_from
+from polytome.cli.option_values import dates_of, groups_from, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
     Categories,
@@ -37,15 +39,6 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
-from polytome.cli.train import (
-    check_solver_beside_streams,
-    dates_of,
-    groups_from,
-    refuse_beside_streams,
-    scale_of,
-    weights_of,
-    why_read,
-)
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers

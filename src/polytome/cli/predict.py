@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from polytome.cli.beside_streams import refuse_beside_streams
 from polytome.cli.options import Header, Json, Missing, ModelPath, ReadLimit, Unknown
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance
 from polytome.cli.text_options import Encoding
-from polytome.cli.train import refuse_beside_streams
 
 __all__ = ["predict"]
 

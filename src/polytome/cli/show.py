@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from polytome.evaluation.explain import Coefficient
     from polytome.evaluation.intervals import Estimate
     from polytome.evaluation.metrics import Evaluation
+    from polytome.models.fitted import Fitted
 
-__all__ = ["balance", "show_certificate", "show_coefficients", "show_evaluation", "show_facts", "show_table"]
+__all__ = [
+    "balance",
+    "coefficients_title",
+    "model_line",
+    "show_certificate",
+    "show_coefficients",
+    "show_evaluation",
+    "show_facts",
+    "show_table",
+]
 
 _FEW_CLASSES = 8
 _MOST_CLASSES = 20
@@ -63,6 +73,42 @@ def balance(counts: Mapping[Any, int]) -> str:
         return ", ".join(f"{label} {count:,}" for label, count in counts.items())
     least, most = min(counts, key=lambda label: counts[label]), max(counts, key=lambda label: counts[label])
     return f"from {counts[least]:,} rows (class {least}) to {counts[most]:,} (class {most})"
+
+
+def model_line(model: Fitted) -> str:
+    """The kind, size and penalty of a model, in one line."""
+    import numpy as np
+
+    from polytome.models.fitted import certificate_of
+
+    intercepts = 0 if vars(model).get("fit_intercept") is False else np.size(model.intercept_)
+    # Those of an offset are 1, and were not learned.
+    learned = model.coef_.size - len(model.coef_) * len(vars(model).get("offset_columns_", ()))
+    size = f"{learned + intercepts:,} coefficients"
+    if certificate_of(model) is None:
+        return f"{model.kind}, {size}"
+    strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
+    if model.objective_.l1_ratio > 0:
+        zeros = int((model.coef_ == 0).sum())
+        strength += f", l1_ratio = {model.objective_.l1_ratio:g}"
+        if model.objective_.groups != "none":
+            strength += f", groups = {model.objective_.groups}"
+        strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
+    if model.objective_.bounds != "none":
+        at_bound = int(vars(model)["at_bound_"].sum())
+        strength += f", {model.objective_.bounds}: {at_bound:,} of {model.coef_.size:,} coefficients at a bound"
+    return f"{model.kind}, {size}, {strength}"
+
+
+def coefficients_title(model: Fitted) -> str:
+    """What the coefficients of a model mean, in one line."""
+    from polytome.evaluation.explain import has_odds
+
+    if has_odds(model):
+        first, second = model.classes_.tolist()
+        return f"Largest coefficients: change of the log odds of {second} against {first}"
+    what = {"classes": "class's score", "pairs": "pair's score", "labels": "label's score", "numbers": "number"}
+    return f"Largest coefficients: change of the {what[model.outputs]} per unit of the feature"
 
 
 def show_evaluation(console: Console, evaluation: Evaluation, what: str) -> None:

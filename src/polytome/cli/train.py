@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
+from polytome.cli.beside_streams import (
+    check_beside_streams,
+    check_solver_beside_streams,
+    opened_workers,
+    refuse_beside_streams,
+    refuse_in_memory,
+    refuse_report_without_test_rows,
+    why_read,
+)
 from polytome.cli.bounds import bounds_from
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
+from polytome.cli.option_values import dates_of, groups_from, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
     Cache,
@@ -57,9 +65,9 @@ from polytome.cli.options import (
     WeightColumn,
     WorkersName,
 )
-from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs, is_same_file
-from polytome.cli.show import balance, show_certificate, show_coefficients, show_evaluation, show_facts
+from polytome.cli.show import balance, show_facts
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -73,32 +81,19 @@ from polytome.cli.text_options import (
     check_text_beside_streams,
     text_options_of,
 )
+from polytome.cli.training_outcome import Asked, Material, finish
 
 if TYPE_CHECKING:
-    from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
-    from polytome.models.fitted import Fitted
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
     from polytome.tables.streams.table import StreamedTable
 
-__all__ = [
-    "check_solver_beside_streams",
-    "coefficients_title",
-    "dates_of",
-    "groups_from",
-    "model_line",
-    "refuse_beside_streams",
-    "scale_of",
-    "train",
-    "weights_of",
-    "why_read",
-]
+__all__ = ["train"]
 
-_FEW_CLASSES = 10
-_INTERRUPTED = 130
 _NOT_CERTIFIED = 3
-_WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
+_TEST_ROWS = "rows that were held out"
+_TRAINING_ROWS = "rows of the training data (nothing was held out)"
 
 
 def train(
@@ -215,6 +210,7 @@ def train(
     )
     wanted = Wanted(threshold, costs, prefer)
     wanted.check()
+    asked = Asked(out, report, as_json, wanted)
     check_settings(settings, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
@@ -231,20 +227,18 @@ def train(
         refuse_beside_streams(sources, why, {**refused, "--test": test})
         check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
-        _check_beside_streams(cache, checkpoint, solver)
-        _refuse_report_without_test_rows(report, test_fraction)
-        asked = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
+        check_beside_streams(cache, checkpoint, solver)
+        refuse_report_without_test_rows(report, test_fraction)
+        opened = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         if prefer is not None:
             _refuse_without_test_rows(prefer, bool(test_fraction))
-        with _workers(workers) as asked["workers"]:
-            model = _train_streamed(
-                sources, why, asked, prepare, settings, command_line(context), out, report, checkpoint, as_json, wanted
-            )
+        with opened_workers(workers) as opened["workers"]:
+            model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
         _hold_to(strict, model)
         return
     source = sources[0]
-    _refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
+    refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
     rows = _read(source, data, {**table, **chosen, **texts})
     rows = prepared_source(rows, positive, test_fraction, seed)
@@ -258,7 +252,7 @@ def train(
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = rows.scale
-    _hold_to(strict, _train(rows, settings, command_line(context), out, report, as_json, offset or (), wanted))
+    _hold_to(strict, _train(rows, settings, command_line(context), asked, offset or ()))
 
 
 def _hold_to(strict: bool, model: LogisticRegression) -> None:
@@ -305,58 +299,6 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     )
 
 
-def dates_of(texts: list[str] | None) -> dict[str, str] | None:
-    """The option `--date` as `read_table` takes it."""
-    found: dict[str, str] = {}
-    for text in texts or ():
-        name, _, parts = text.rpartition("=")
-        if not name or name in found:
-            what = f"names the column {name!r} twice" if name else "is not COLUMN=PART,..., such as signup=year,month"
-            raise typer.BadParameter(f"{text!r} {what}", param_hint="'--date'")
-        found[name] = parts
-    return found or None
-
-
-def why_read(sources: list[str], memory: str | None, workers: str | None = None) -> str | None:
-    """Why the sources are read piece by piece; None if they are not."""
-    from polytome.files.sources import is_dataset
-    from polytome.files.streamed import why_streamed
-
-    is_one_dataset = len(sources) == 1 and is_dataset(sources[0])
-    return None if is_one_dataset and memory is workers is None else why_streamed(sources, memory, workers)
-
-
-def _workers(workers: str | None) -> AbstractContextManager[Any]:
-    """Who makes the passes, as long as the context lasts; None for this process."""
-    if workers is None:
-        return nullcontext()
-    from polytome.rows.dask import opened_workers
-
-    return opened_workers(workers)
-
-
-def refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any]) -> None:
-    """Refuse options that mean nothing for rows that are read piece by piece."""
-    from polytome.errors import ArgumentError
-
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise ArgumentError(
-            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
-        )
-
-
-def check_solver_beside_streams(sources: list[str], why: str, solver: str) -> None:
-    """Refuse, before the first reading, a solver that needs all rows in memory."""
-    from polytome.errors import ArgumentError
-
-    if solver == "dual":
-        raise ArgumentError(
-            f"--solver dual: dual coordinate ascent needs rows in memory, and {sources[0]} is read piece by piece "
-            f"({why}); use --solver auto"
-        )
-
-
 def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
     """Refuse to choose a cut-off on training rows, where probabilities are too sure."""
     from polytome.errors import ArgumentError
@@ -368,41 +310,76 @@ def _refuse_without_test_rows(prefer: str, has_test_rows: bool) -> None:
         )
 
 
-def _refuse_report_without_test_rows(report: Path | None, test_fraction: float | None) -> None:
-    """Refuse a report on all training rows, which it would take into memory."""
-    from polytome.errors import ArgumentError
+def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
+    """The rows, read or downloaded with progress shown."""
+    from polytome.files.sources import open_source
 
-    if report is not None and not test_fraction:
-        raise ArgumentError(
-            "--report: shows rows that the model was not trained on where rows are read piece by piece; hold some out "
-            "with --test-fraction, or give others to polytome report"
+    with live_line() as say:
+        say(f"reading {source}")
+        return open_source(
+            source,
+            data_dir=data,
+            progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
+            **options,
         )
 
 
-def _check_beside_streams(cache: Path | None, checkpoint: Path | None, solver: str) -> None:
-    """Refuse a folder that copies cannot be kept in, and to keep passes where a solver makes
-    none."""
-    from polytome.errors import ArgumentError
-    from polytome.files.row_cache import check_cache_folder
+def _train(
+    rows: Source, settings: dict[str, Any], command: str, asked: Asked, offset: Sequence[str]
+) -> LogisticRegression:
+    """Fit rows in memory, and show what came of it."""
+    from polytome.evaluation.metrics import class_counts, evaluate
+    from polytome.files.sources import fit_source
 
-    if cache is not None:
-        check_cache_folder(cache)
-    if checkpoint is not None and solver == "sgd":
-        raise ArgumentError(
-            "--checkpoint: keeps sums over all rows, and --solver sgd makes none; leave one of them out"
-        )
+    counts = class_counts(rows.y)
+    console = Console(quiet=True) if asked.as_json else make_console()
+    with Interruption() as interruption:
+        _show_data(console, rows, counts)
+        model = _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command, offset=offset))
+    held_out = rows.X_test is not None
+    judged = (rows.X_test, rows.y_test, rows.weight_test) if held_out else (rows.X, rows.y, rows.weight)
+    material = Material(
+        name=rows.name,
+        n_rows=rows.X.shape[0],
+        n_features=rows.X.shape[1],
+        n_test_rows=0 if rows.y_test is None else len(rows.y_test),
+        counts=counts,
+        notes=rows.notes,
+        judged=_judged_rows(rows),
+        test_rows=lambda: (rows.X_test, rows.y_test, rows.weight_test),
+        evaluate=lambda model: evaluate(model, *judged),
+        write_report=lambda model, report: _write_report(model, rows, report),
+    )
+    finish(model, material, asked, console, interruption.requested)
+    return model
 
 
-def _refuse_in_memory(source: str, options: dict[str, Path | None]) -> None:
-    """Refuse what is for rows that are read piece by piece."""
-    from polytome.errors import ArgumentError
+def _judged_rows(rows: Source) -> str:
+    if rows.test_source is not None:
+        return f"rows of {rows.test_source}"
+    return _TRAINING_ROWS if rows.X_test is None else _TEST_ROWS
 
-    for name, value in options.items():
-        if value is not None:
-            raise ArgumentError(
-                f"{name}: is for rows that are read piece by piece, and {source} is not: it fits into memory; "
-                "leave it out, or allow less with --memory"
-            )
+
+def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
+    n_rows, n_features = rows.X.shape
+    size = f"{n_rows:,} rows, {n_features:,} features, {len(counts)} classes"
+    if rows.y_test is not None:
+        size += f"; {len(rows.y_test):,} more rows to test on"
+    show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
+
+
+def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None:
+    """The report on a model just trained: evaluated on the rows held out, or if there are none on
+    the training rows."""
+    from polytome.report import make_report
+
+    if rows.X_test is None:
+        name = f"the training rows, {rows.name}"
+        make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
+    else:
+        name = f"rows of {rows.name} that were held out" if rows.test_source is None else rows.test_source
+        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test, "texts": rows.texts}
+        make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
 
 
 def _prepared_stream(
@@ -426,19 +403,16 @@ def _train_streamed(
     prepare: Callable[[StreamedTable], StreamedTable],
     settings: dict[str, Any],
     command: str,
-    out: Path | None,
-    report: Path | None,
     checkpoint: Path | None,
-    as_json: bool,
-    wanted: Wanted,
+    asked: Asked,
 ) -> LogisticRegression:
-    """Fit rows that stay in their files, save, and show each result as soon as it is available."""
+    """Fit rows that stay in their files, and show what came of it."""
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
 
-    console = Console(quiet=True) if as_json else make_console()
+    console = Console(quiet=True) if asked.as_json else make_console()
     with Interruption() as interruption:
         began = time.perf_counter()
         with live_line() as say:
@@ -449,61 +423,41 @@ def _train_streamed(
             seconds = time.perf_counter() - began
             table = prepare(table)
         check_named_weights(settings["penalty_weights"], table.encoder)
-        wanted.check_classes(table.classes.tolist())
+        asked.wanted.check_classes(table.classes.tolist())
         check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))
         _show_streamed(console, table, counts, why, seconds)
         keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
         model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
-    interrupted, failed = interruption.requested, list[Exception]()
-    undecided = _decide(wanted, model, lambda: _streamed_test_rows(table))
-    if out is not None:
-        _try_to(partial(model.save, out), failed)
-    _show_fit(console, model)
-    _show_warnings(model, interrupted)
-    _show_decision(console, model)
-    evaluation = None
-    if not interrupted:
-        evaluation = evaluate_test_rows(model, table)
-        _show_quality(console, model, evaluation, table.test is not None)
-    kept = None if failed else out
-    if kept is not None or out is None:
-        _show_place(console, model, table.name, kept, interrupted)
-    if (
-        report is not None
-        and not interrupted
-        and _try_to(partial(_write_streamed_report, model, table, report), failed)
-    ):
-        console.print(f"The report is in {report}.", soft_wrap=True)
-    if as_json:
-        shown = {"name": table.name, "n_rows": table.n_rows, "n_features": table.X.n_features, "notes": table.notes}
-        shown["n_test_rows"] = 0 if table.test is None else table.test.n_rows
-        print_json(_summary(shown, counts, model, evaluation, kept))
-    if failed:
-        raise failed[0]
-    if undecided is not None:
-        raise undecided
-    if interrupted:
+    material = Material(
+        name=table.name,
+        n_rows=table.n_rows,
+        n_features=table.X.n_features,
+        n_test_rows=0 if table.test is None else table.test.n_rows,
+        counts=counts,
+        notes=table.notes,
+        judged=_TRAINING_ROWS if table.test is None else _TEST_ROWS,
+        test_rows=lambda: _streamed_test_rows(table),
+        evaluate=lambda model: evaluate_test_rows(model, table),
+        write_report=lambda model, report: _write_streamed_report(model, table, report),
+    )
+    try:
+        finish(model, material, asked, console, interruption.requested)
+    except typer.Exit:
         if checkpoint is not None:
             console.print(f"The same command goes on from {checkpoint}.", soft_wrap=True)
-        raise typer.Exit(_INTERRUPTED)
+        raise
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model
 
 
-def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
-    """The report on a model just trained, evaluated on test rows, of which as many are drawn as
-    are in memory at a time."""
+def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
     from polytome.files.streamed import sample_of_test_rows
-    from polytome.report import make_report
 
-    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
-    n_rows = 0 if table.test is None else table.test.n_rows
-    drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
-    how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
-    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
+    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
+    return X, y, weight
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
@@ -518,161 +472,17 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
     )
 
 
-def _read(source: str, data: Path | None, options: dict[str, Any]) -> Source:
-    """The rows, read or downloaded with progress shown."""
-    from polytome.files.sources import open_source
-
-    with live_line() as say:
-        say(f"reading {source}")
-        return open_source(
-            source,
-            data_dir=data,
-            progress=lambda name, done, _: say(f"downloading {name}: {done / 1e6:.1f} MB"),
-            **options,
-        )
-
-
-def _train(
-    rows: Source,
-    settings: dict[str, Any],
-    command: str,
-    out: Path | None,
-    report: Path | None,
-    as_json: bool,
-    offset: Sequence[str],
-    wanted: Wanted,
-) -> LogisticRegression:
-    """Fit, save, evaluate; show each result as soon as it is available."""
-    from polytome.evaluation.metrics import class_counts, evaluate
-
-    counts = class_counts(rows.y)
-    console = Console(quiet=True) if as_json else make_console()
-    with Interruption() as interruption:
-        _show_data(console, rows, counts)
-        model = _fit(rows, settings, command, interruption, offset)
-    interrupted = interruption.requested
-    failed: list[Exception] = []
-    undecided = _decide(wanted, model, lambda: (rows.X_test, rows.y_test, rows.weight_test))
-    if out is not None:
-        _try_to(partial(model.save, out), failed)
-    _show_fit(console, model)
-    _show_warnings(model, interrupted)
-    _show_decision(console, model)
-    evaluation = None
-    if not interrupted:
-        held_out = rows.X_test is not None
-        judged = (rows.X_test, rows.y_test, rows.weight_test) if held_out else (rows.X, rows.y, rows.weight)
-        evaluation = evaluate(model, *judged)
-        _show_quality(console, model, evaluation, held_out, rows.test_source)
-    kept = None if failed else out
-    if kept is not None or out is None:
-        _show_place(console, model, rows.name, kept, interrupted)
-    if report is not None and not interrupted and _try_to(partial(_write_report, model, rows, report), failed):
-        console.print(f"The report is in {report}.", soft_wrap=True)
-    if as_json:
-        shown = {"name": rows.name, "n_rows": rows.X.shape[0], "n_features": rows.X.shape[1], "notes": rows.notes}
-        shown["n_test_rows"] = 0 if rows.y_test is None else len(rows.y_test)
-        print_json(_summary(shown, counts, model, evaluation, kept))
-    if failed:
-        raise failed[0]
-    if undecided is not None:
-        raise undecided
-    if interrupted:
-        raise typer.Exit(_INTERRUPTED)
-    return model
-
-
-def _decide(
-    wanted: Wanted, model: LogisticRegression, test_rows: Callable[[], tuple[Any, Any, Any]]
-) -> Exception | None:
-    """Let a model predict by the rule that is wanted; an error where none does so is shown after
-    the results of the fit, of which nothing is lost."""
-    from polytome.errors import ArgumentError, DataError
-
-    if not wanted.is_asked:
-        return None
-    try:
-        X, y, weight = test_rows() if wanted.prefer is not None else (None, None, None)
-        model.decision_ = wanted.rule(model, X, y, weight, "rows that were not trained on")
-    except (ArgumentError, DataError) as error:
-        return error
-    return None
-
-
-def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
+def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
+    """The report on a model just trained, evaluated on test rows, of which as many are drawn as
+    are in memory at a time."""
     from polytome.files.streamed import sample_of_test_rows
+    from polytome.report import make_report
 
-    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
-    return X, y, weight
-
-
-def _show_decision(console: Console, model: LogisticRegression) -> None:
-    if model.decision_ is not None:
-        show_facts(console, {"Decision": model.decision_.sentence(model.classes_.tolist())})
-
-
-def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
-    """Whether something could be written; if not, the results are shown nevertheless, and then the
-    error."""
-    from polytome.errors import FileError
-
-    try:
-        write()
-    except (FileError, OSError) as error:
-        failed.append(error)
-        return False
-    return True
-
-
-def scale_of(text: str | None) -> float | str | None:
-    """The option `--scale` as the estimator takes it."""
-    if text in (None, "none"):
-        return None
-    if text == "standard":
-        return text
-    try:
-        return float(str(text))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
-
-
-def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
-    """The option `--groups` as the estimator takes it."""
-    if text in (None, "none"):
-        return None
-    if text == "classes":
-        return "classes"
-    if text == "columns":
-        return "columns"
-    raise typer.BadParameter(f"{text!r} is not 'none', 'classes' or 'columns'", param_hint="'--groups'")
-
-
-def weights_of(texts: list[str] | None) -> dict[str, float] | None:
-    """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
-    of it."""
-    found: dict[str, float] = {}
-    for text in texts or ():
-        rest = f"{text},"
-        while rest:
-            match = _WEIGHT.match(rest)
-            if match is None:
-                reason = f"{rest.removesuffix(',')!r} is not COLUMN=NUMBER, such as age=0"
-                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
-            name, number = match["name"], match["number"]
-            if name in found:
-                reason = f"the column {name!r} is named twice"
-                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
-            found[name], rest = float(number), rest[match.end() :]
-    return found or None
-
-
-def _fit(
-    rows: Source, settings: dict[str, Any], command: str, interruption: Interruption, offset: Sequence[str]
-) -> LogisticRegression:
-    """The model, fitted to rows in memory."""
-    from polytome.files.sources import fit_source
-
-    return _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command, offset=offset))
+    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
+    n_rows = 0 if table.test is None else table.test.n_rows
+    drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
+    how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
+    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
 
 
 def _fitted(
@@ -697,162 +507,3 @@ def _fitted(
 
         say("preparing")
         return fit(LogisticRegression(**settings, callback=report))
-
-
-def _show_data(console: Console, rows: Source, counts: dict[Any, int]) -> None:
-    n_rows, n_features = rows.X.shape
-    size = f"{n_rows:,} rows, {n_features:,} features, {len(counts)} classes"
-    if rows.y_test is not None:
-        size += f"; {len(rows.y_test):,} more rows to test on"
-    show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
-
-
-def _show_fit(console: Console, model: LogisticRegression) -> None:
-    from polytome.report.wording import number
-
-    passes, n_iter = model.history_[-1].passes, int(model.n_iter_[0])
-    show_facts(
-        console,
-        {
-            "Model": model_line(model),
-            "Objective": str(model.objective_),
-            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {number(model.training_.seconds, 3)} s",
-            "Solver": str(model.solver_),
-            "Stopped": model.stop_.value,
-        },
-    )
-    show_certificate(console, model.certificate_)
-
-
-def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
-    """Why the fit did not end as it should, and which coefficients mean nothing."""
-    from polytome.models.separation import separation_sentence
-
-    if not model.stop_.succeeded and not interrupted:
-        show_warning(f"{model.stop_.value}.")
-    if sentence := separation_sentence(model):
-        show_warning(sentence)
-
-
-def _show_quality(
-    console: Console, model: LogisticRegression, evaluation: Evaluation, held_out: bool, test: str | None = None
-) -> None:
-    what = "rows that were held out" if held_out else "rows of the training data (nothing was held out)"
-    what = what if test is None else f"rows of {test}"
-    show_evaluation(console, evaluation, what)
-    _show_coefficients(console, model)
-
-
-def _show_coefficients(console: Console, model: LogisticRegression) -> None:
-    from polytome.evaluation.explain import largest_coefficients
-    from polytome.evaluation.ordering import largest
-
-    n_classes = len(model.classes_)
-    coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
-    if n_classes > _FEW_CLASSES:
-        names = [(found.feature, place) for place, found in enumerate(coefficients)]
-        coefficients = [coefficients[j] for j in largest([abs(found.value) for found in coefficients], 10, names)]
-    show_coefficients(console, coefficients, coefficients_title(model))
-
-
-def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None:
-    """The report on a model just trained: evaluated on the rows held out, or if there are none on
-    the training rows."""
-    from polytome.report import make_report
-
-    if rows.X_test is None:
-        name = f"the training rows, {rows.name}"
-        make_report(model, rows.X, rows.y, name=name, sample_weight=rows.weight).save(report)
-    else:
-        name = f"rows of {rows.name} that were held out" if rows.test_source is None else rows.test_source
-        how: dict[str, Any] = {"row_names": rows.test_names, "sample_weight": rows.weight_test, "texts": rows.texts}
-        make_report(model, rows.X_test, rows.y_test, name=name, **how).save(report)
-
-
-def model_line(model: Fitted) -> str:
-    """The kind, size and penalty of a model, in one line."""
-    import numpy as np
-
-    from polytome.models.fitted import certificate_of
-
-    intercepts = 0 if vars(model).get("fit_intercept") is False else np.size(model.intercept_)
-    # Those of an offset are 1, and were not learned.
-    learned = model.coef_.size - len(model.coef_) * len(vars(model).get("offset_columns_", ()))
-    size = f"{learned + intercepts:,} coefficients"
-    if certificate_of(model) is None:
-        return f"{model.kind}, {size}"
-    strength = f"C = {model.objective_.C:.6g}" if model.objective_.strength > 0 else "no penalty"
-    if model.objective_.l1_ratio > 0:
-        zeros = int((model.coef_ == 0).sum())
-        strength += f", l1_ratio = {model.objective_.l1_ratio:g}"
-        if model.objective_.groups != "none":
-            strength += f", groups = {model.objective_.groups}"
-        strength += f": {zeros:,} of {model.coef_.size:,} coefficients are 0"
-    if model.objective_.bounds != "none":
-        at_bound = int(vars(model)["at_bound_"].sum())
-        strength += f", {model.objective_.bounds}: {at_bound:,} of {model.coef_.size:,} coefficients at a bound"
-    return f"{model.kind}, {size}, {strength}"
-
-
-def coefficients_title(model: Fitted) -> str:
-    """What the coefficients of a model mean, in one line."""
-    from polytome.evaluation.explain import has_odds
-
-    if has_odds(model):
-        first, second = model.classes_.tolist()
-        return f"Largest coefficients: change of the log odds of {second} against {first}"
-    what = {"classes": "class's score", "pairs": "pair's score", "labels": "label's score", "numbers": "number"}
-    return f"Largest coefficients: change of the {what[model.outputs]} per unit of the feature"
-
-
-def _show_place(console: Console, model: LogisticRegression, source: str, out: Path | None, interrupted: bool) -> None:
-    """Say where the model was saved, or how to save it."""
-    if out is not None:
-        what = "The best model so far, with the certificate above," if interrupted else "The model"
-        console.print(f"\n{what} is in {out}.", soft_wrap=True)
-    elif interrupted:
-        console.print("\nInterrupted; nothing is saved, because no --out was given.")
-    else:
-        name = "model" if Path(source).suffix or Path(source).is_dir() else source
-        console.print(f"\nNot saved: add --out {name}.safetensors to save the model.", soft_wrap=True)
-
-
-def _summary(
-    data: dict[str, Any],
-    counts: dict[Any, int],
-    model: LogisticRegression,
-    evaluation: Evaluation | None,
-    out: Path | None,
-) -> dict[str, Any]:
-    """Everything that is shown, for `--json`."""
-    from polytome.evaluation.explain import largest_coefficients
-    from polytome.models.separation import separation_to_json
-
-    metrics = None
-    if evaluation is not None:
-        metrics = {"rows": "held-out" if data.get("n_test_rows") else "training", **evaluation.to_json()}
-    return {
-        "data": {
-            **{name: data[name] for name in ("name", "n_rows", "n_features")},
-            "n_classes": len(counts),
-            "balance": {str(label): count for label, count in counts.items()},
-            "n_test_rows": data.get("n_test_rows", 0),
-            "notes": data["notes"],
-        },
-        "objective": model.objective_.to_json(),
-        "certificate": model.certificate_.to_json(),
-        "stop": {"name": model.stop_.name, "message": model.stop_.value},
-        "decision": None if model.decision_ is None else model.decision_.to_json(),
-        "separation": separation_to_json(model),
-        "metrics": metrics,
-        "model": {
-            "path": None if out is None else str(out),
-            "classes": model.classes_.tolist(),
-            "n_iter": int(model.n_iter_[0]),
-            "passes": model.history_[-1].passes,
-            "penalty_weights": model.penalty_weights,
-            "solver": str(model.solver_),
-            "largest_coefficients": [found._asdict() for found in largest_coefficients(model)],
-        },
-        "seconds": model.training_.seconds,
-    }

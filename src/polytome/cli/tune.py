@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.option_values import dates_of, scale_of, weights_of
 from polytome.cli.options import (
     Categories,
     ClassWeight,
@@ -35,7 +36,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
-from polytome.cli.show import balance, show_certificate, show_evaluation, show_facts, show_table
+from polytome.cli.show import balance, model_line, show_certificate, show_evaluation, show_facts, show_table
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -48,7 +49,6 @@ from polytome.cli.text_options import (
     Tfidf,
     text_options_of,
 )
-from polytome.cli.train import dates_of, model_line, scale_of, weights_of
 
 if TYPE_CHECKING:
     from rich.console import Console
