@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from polytome.cli.beside_streams import refuse_beside_streams, why_read
+from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.option_values import dates_of
 from polytome.cli.options import (
     Categories,
@@ -50,6 +51,10 @@ def diagnose(
     drop: Drop = None,
     categories: Categories = None,
     date: Dates = None,
+    ids: Ids = None,
+    numbers: Numbers = None,
+    names: Names = None,
+    min_level_count: MinLevelCount = 1,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -96,6 +101,7 @@ def diagnose(
         "drop": drop or (),
         "categories": categories or (),
         "dates": dates_of(date),
+        **columns_of(ids, numbers, names, min_level_count),
     }
     looking = "looking for what separates the classes"
     with live_line() as say:

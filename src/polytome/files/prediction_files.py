@@ -138,7 +138,7 @@ def _alike(table: pyarrow.Table, schema: pyarrow.Schema, pyarrow: Any) -> pyarro
                 table = table.set_column(place, name, table.column(name).cast(wanted))
             except pyarrow.ArrowInvalid as error:
                 raise DataError(
-                    f"column {name!r}: holds values of several types ({error}); keep it in a CSV file, or write it alike "
-                    "in all rows"
+                    f"column {name!r}: holds values of several types ({error}); write the predictions as CSV, or the "
+                    "column alike in all rows"
                 ) from error
     return table

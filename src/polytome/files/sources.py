@@ -87,8 +87,7 @@ class Source:
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image or text files, one for each row; None for other data.
-        frame: the columns of the rows in X as they were read from a table to train on; None for
-            other data.
+        frame: the columns of the rows in X as they were read from a table; None for other data.
         weight: `(n,)` weights of the rows in X; None for equal ones.
         weight_test: `(m,)` weights of its test rows, likewise.
         test_source: the path of the file that the test rows come from, where it is another one.
@@ -232,6 +231,7 @@ def read_for_model(
         _check_exists(source)
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, **options)
+        encoder = encoder if table.encoder is None else replace(encoder, ids=table.encoder.ids)
         found = Source(
             _shown(source, table),
             table.X,
@@ -242,6 +242,7 @@ def read_for_model(
             weight=table.weight,
             files=_text_files(table) if is_text_folder(source) else None,
             texts=None if table.frame is None else texts_of(encoder, table.frame),
+            frame=table.frame,
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -596,6 +597,6 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     """Refuse options that are for tables; a limit of memory bounds whatever is read."""
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
-        if value and name != "read_limit" and (name, value) != ("header", "auto"):
-            option = {"marks": "missing-mark", "dates": "date"}.get(name, name.replace("_", "-"))
+        if value and name != "read_limit" and (name, value) not in (("header", "auto"), ("min_level_count", 1)):
+            option = {"marks": "missing-mark", "dates": "date", "ids": "id"}.get(name, name.replace("_", "-"))
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -45,6 +45,10 @@ def train(
     drop: str | Sequence[str] = (),
     categories: str | Sequence[str] = (),
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    numbers: str | Mapping[str, str] | None = None,
+    ids: str | Sequence[str] = (),
+    names: Sequence[str] = (),
+    min_level_count: int = 1,
     text: str | Sequence[str] = (),
     text_options: TextOptions | None = None,
     encoding: str | None = None,
@@ -84,6 +88,11 @@ def train(
             category of pandas need not be named.
         dates: for columns of dates the parts of which each becomes a column, as in
             `{"signup": "year,month,age"}`; see `read_table`.
+        numbers: how numbers with marks are written, by an example such as "1,234.5", for all
+            columns or as `{"price": "1,234.5"}`; see `read_table`.
+        ids: columns that are no features, and that `polytome predict` keeps beside predictions.
+        names: of the columns of a text table without a header line.
+        min_level_count: in how many rows a level must occur; rarer ones become one.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
         encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
@@ -123,6 +132,7 @@ def train(
     table: dict[str, Any] = {"target": None if target is None else str(target), "missing": missing, "marks": marks}
     table |= {"unknown": unknown, "header": header, "weight": weight}
     table |= {"drop": _names(drop), "categories": _names(categories), "dates": dates}
+    table |= {"numbers": numbers, "ids": _names(ids), "names": _names(names), "min_level_count": min_level_count}
     texts: dict[str, Any] = {"text": _names(text), "text_options": text_options, "encoding": encoding}
     in_memory: dict[str, Any] = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
     in_memory |= {"text": _names(text) or None, "text_options": text_options, "encoding": encoding}

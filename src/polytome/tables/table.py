@@ -43,7 +43,7 @@ from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.readers.workbooks import read_workbook
-from polytome.tables.schemas import learn_encoder
+from polytome.tables.schemas import find_ids, learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -53,8 +53,11 @@ __all__ = [
     "RowOptions",
     "Table",
     "TableOptions",
+    "check_min_level_count",
     "encode_rows",
+    "given_names",
     "is_named",
+    "keeping",
     "kind_of_file",
     "names_expected",
     "read_frame",
@@ -100,6 +103,7 @@ class RowOptions(TypedDict, total=False):
     header: str
     read_limit: float | None
     encoding: str | None
+    ids: Sequence[str]
 
 
 class TableOptions(RowOptions, total=False):
@@ -112,6 +116,9 @@ class TableOptions(RowOptions, total=False):
     text: Sequence[str]
     text_options: TextOptions | None
     dates: Mapping[str, str | Sequence[str]] | None
+    numbers: str | Mapping[str, str] | None
+    names: Sequence[str]
+    min_level_count: int
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,10 @@ def read_table(
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
+    numbers: str | Mapping[str, str] | None = None,
+    ids: Sequence[str] = (),
+    names: Sequence[str] = (),
+    min_level_count: int = 1,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -196,6 +207,15 @@ def read_table(
             `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
             days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
             a time; without parts they are refused.
+        numbers: how numbers are written that have marks, by an example such as "1,234.5", "1.234,5",
+            "$12" or "12.5%": for each column, as in `{"price": "1,234.5"}`, or for every column of
+            text the cells of which are all written so. 12% is read as 12.
+        ids: columns that are no features, and that predictions keep beside them; by name, position
+            or pattern. With an encoder in place of those of training.
+        names: of the columns of a text table or a sheet without a header line; the model then knows
+            them for other such tables.
+        min_level_count: in how many rows of training a level of a category must occur. Rarer ones
+            count as one level, "(other)", as do levels that training never saw.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -230,6 +250,7 @@ def read_table(
     _check_choice("missing", missing, (None, *MISSING_RULES))
     _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
     _check_choice("header", header, ("auto", "yes", "no"))
+    check_min_level_count(min_level_count)
     file, kind, place = None, "frame", DATA_FRAME
     if not is_data_frame(path):
         if not isinstance(path, str | PathLike):
@@ -249,12 +270,17 @@ def read_table(
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            frame = read_frame(file, kind, header, expected)
-        options = drop or categories or marks or weight or dates or text_options
+            if names and (kind not in _WITH_HEADERS or header == "yes"):
+                what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
+                raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
+            frame = read_frame(file, kind, "no" if names else header, expected)
+            frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
+        options: Any = drop or categories or marks or weight or dates or text_options
+        options = options or numbers or names or min_level_count != 1
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories, dates, marks and text are for training; the model knows "
-                "its columns"
+                f"{place}: target, weight, drop, categories, dates, numbers, names, marks and text are for training; "
+                "the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -266,12 +292,18 @@ def read_table(
                 "dates": dates,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
+            rules |= {"numbers": numbers, "ids": ids, "layout": names, "min_level_count": min_level_count}
             if text_options is not None and not text:
                 raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
             table = _train(frame, target, rules)
         else:
+            if encoder.layout and not frame.headed:
+                frame = encoder.named(replace(frame, notes=()))  # which say that there are no names
+            encoder = keeping(encoder, ids, frame.names, place) if ids else encoder
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
+        if numbers or ids or names or min_level_count != 1:
+            raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
         if drop or marks or categories or weight or text or dates or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
                 f"{place}: drop, categories, dates, marks, weight, text, missing and unknown need named columns; this "
@@ -285,6 +317,54 @@ def read_table(
             f"{place}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
         )
     return table
+
+
+def check_min_level_count(count: int) -> None:
+    """Refuse what is not a number of rows.
+
+    Raises:
+        ArgumentError: it is not a whole number of 1 or more.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ArgumentError(f"min_level_count={count!r}: needs a whole number of rows, 1 or more")
+
+
+def keeping(encoder: Encoder, ids: Sequence[str], names: Sequence[str], source: str) -> Encoder:
+    """An encoder that keeps other columns beside predictions.
+
+    Args:
+        encoder: of a model.
+        ids: their names.
+        names: those of the columns of the rows to predict.
+        source: what messages call these.
+
+    Raises:
+        ArgumentError: there is no such column.
+    """
+    return replace(encoder, ids=tuple(find_ids(Frame(tuple(names), (), source), ids, {})))
+
+
+def given_names(names: Sequence[str], n_columns: int, source: str) -> tuple[str, ...]:
+    """The names that were given for columns without a header line.
+
+    Raises:
+        ArgumentError: there are more or fewer names than columns, one is empty, or one stands
+            twice.
+
+    Example:
+        >>> given_names(["age", "hue"], 2, "people.csv")
+        ('age', 'hue')
+    """
+    found = tuple(str(name).strip() for name in names)
+    if len(found) != n_columns:
+        raise ArgumentError(
+            f"names={listing(found, 3)}: are {len(found)}, and {source} has {n_columns} columns; give each its name"
+        )
+    if twice := [name for place, name in enumerate(found) if name in found[:place] or not name]:
+        raise ArgumentError(
+            f"names: {f'{twice[0]!r} stands twice' if twice[0] else 'one is empty'}; give each column its own name"
+        )
+    return found
 
 
 def is_named(kind: str) -> bool:

@@ -54,6 +54,7 @@ class Learner:
         forced: the columns to read as text, whatever they look like.
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of weights of rows; None for equal ones.
+        min_level_count: as for `learn_encoder`.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Learner:
         forced: Collection[str],
         marks: Sequence[str],
         weight: str | None = None,
+        min_level_count: int = 1,
     ) -> None:
         self.source, self.target, self.weight = source, target, weight
+        self.min_level_count = min_level_count
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
         self.columns = {name: _Seen(self, name, name in forced) for name in names}
         self.labels = _Seen(self, target, forced=True)
@@ -142,6 +145,7 @@ class Learner:
                 self.labels.first_gap, "the label is missing; fill it in, or leave out the row with --missing drop"
             )
         encoder = Encoder(tuple(columns), self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        encoder = replace(encoder, min_level_count=self.min_level_count)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
             note_fills({name: seen.n_gaps for name, seen in self.columns.items()}, notes)
@@ -199,8 +203,9 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
         if column.kind == "number":
             columns.append(replace(column, fill=total / present if encoder.missing == "mean" else None))
         else:
-            words = [level for level, count in zip(column.levels, counted, strict=True) if count]
-            columns.append(category_column(source, column.name, words, present, n_gaps, encoder.missing, forced=True))
+            words = {level: count for level, count in zip(column.levels, counted, strict=True) if count}
+            rules = (encoder.missing, True, encoder.min_level_count)
+            columns.append(category_column(source, column.name, words, n_gaps, *rules))
     return replace(encoder, columns=tuple(columns))
 
 
@@ -367,7 +372,7 @@ class _Seen:
                 self._count_numbers(values)
         if is_category:
             words = self.without_gaps(notes)
-            column = self._category(words)
+            column = self._category(words, notes)
         else:
             self.n_gaps, self.first_gap = self.n_missing, self.first_missing
             if not self.n_numbers:
@@ -381,17 +386,18 @@ class _Seen:
             self.refuse(self.first_gap, MISSING_REMEDY)
         return column
 
-    def _category(self, words: Frame) -> Column:
+    def _category(self, words: Frame, notes: list[str]) -> Column:
         present = self.table.n_rows - self.n_gaps
-        found = words[self.name].words()[1]
+        codes, found = words[self.name].words()
+        places = np.flatnonzero(codes >= 0)  # of those that mark no missing cell
+        counts = {found[code]: self.counts[place] for place, code in zip(places, codes[places], strict=True)}
         if not present and self.table.missing != "mean":
             raise DataError(
                 f"{self.table.source}, column {self.name!r}: every cell of the rows to learn from is missing; "
                 f"leave the column out with --drop {self.name}"
             )
-        return category_column(
-            self.table.source, self.name, found, present, self.n_gaps, self.table.missing, self.forced
-        )
+        rules = (self.table.missing, self.forced, self.table.min_level_count)
+        return category_column(self.table.source, self.name, counts, self.n_gaps, *rules, notes)
 
     def _is_category(self, values: NDArray[np.float64], notes: list[str]) -> bool:
         """Whether words are names and not numbers; as `learn_encoder` decides it, each word counted
