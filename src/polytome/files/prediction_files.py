@@ -50,7 +50,7 @@ def prediction_file(path: str | PathLike[str], guard_formulas: bool = False) -> 
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "p.jsonl")
         ...     with prediction_file(path) as write:
-        ...         write(some)
+        ...         _ = write(some)
         ...     path.read_text()
         '{"prediction": "yes", "probability_no": 0.25, "probability_yes": 0.75}\\n'
     """
