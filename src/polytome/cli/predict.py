@@ -160,10 +160,11 @@ def _predict_piecewise(
     from polytome.files.streamed import predict_streamed
 
     if out is None:
-        predict_streamed(fitted, files, prediction_lines(sys.stdout.write, guard_formulas), **options)
+        predict_streamed(fitted, files, prediction_lines(sys.stdout.write, guard_formulas), noted=show_notes, **options)
         return
     with live_line() as say, prediction_file(out, guard_formulas) as write:
-        n_rows, counts = predict_streamed(fitted, files, write, progress=partial(_told, say), **options)
+        options |= {"progress": partial(_told, say), "noted": show_notes}
+        n_rows, counts = predict_streamed(fitted, files, write, **options)
     if as_json:
         counted = {str(label): count for label, count in counts.items()}
         print_json({"model": str(model), "files": files, "n_rows": n_rows, "counts": counted, "out": str(out)})

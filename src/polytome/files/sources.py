@@ -523,7 +523,8 @@ def hold_out(source: Source, fraction: float, seed: int = 0) -> Source:
 def only_held_out(whole: Encoder, learned: Encoder) -> tuple[str, ...]:
     """A note on levels that only held-out rows have."""
     pairs = zip(whole.columns, learned.columns, strict=True)
-    lost = [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
+    strict = [(old, new) for old, new in pairs if new.other is None]  # elsewhere they are among the others
+    lost = [f"{old.name}={level}" for old, new in strict for level in old.levels if level not in set(new.levels)]
     if not lost:
         return ()
     return (f"levels that only held-out rows have, {listing(lost, 4)}, count there as none of the known levels",)

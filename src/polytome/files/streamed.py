@@ -275,6 +275,7 @@ def predict_streamed(
     header: str = "auto",
     ids: Sequence[str] = (),
     progress: Callable[[int, int], object] | None = None,
+    noted: Callable[[Sequence[str]], object] | None = None,
 ) -> tuple[int, dict[Any, int]]:
     """Predict rows of files piece by piece.
 
@@ -288,6 +289,7 @@ def predict_streamed(
         header: as for `read_table`.
         ids: columns that are kept beside the predictions, in place of those of training.
         progress: called with the rows read so far, and about their number.
+        noted: called with what a user should know about how the rows are read.
 
     Returns:
         How many predictions there are, and how many rows were put into each class.
@@ -302,6 +304,8 @@ def predict_streamed(
     opened = open_pieces(source, encoder, None, header, ids)
     if not opened.n_rows:
         raise FileError(f"{listing(source, form=str)}: has no rows; there is nothing to predict")
+    if noted is not None:
+        noted(opened.notes)
     counts, n_read, n_predicted = Counter[Any](), 0, 0
 
     def predicted(X: Any, kept: Array | None, columns: dict[str, Array]) -> None:
@@ -527,7 +531,7 @@ def _pieces(
     piece."""
     encoder = encoder_of(model) if labels else replace(encoder_of(model), target=None)
     encoder = encoder if weights else replace(encoder, weight=None)
-    n_rows, encoder, tables, arrays = open_pieces(source, encoder, target, header)
+    n_rows, encoder, tables, arrays, _ = open_pieces(source, encoder, target, header)
 
     def pieces() -> Iterator[tuple[Any, Array | None, Array | None]]:
         for frame in tables:

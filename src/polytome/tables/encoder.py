@@ -618,13 +618,13 @@ def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DatePa
 def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
     """A column whose parts agree with each other."""
     what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
+    if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
+        refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["kind"] == "text":
         if levels or fill not in (None, ""):
             refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
         terms = TextTerms.from_json(found["terms"], name, place, tensors, f"{what}.terms")
         return Column(name, "text", (), fill, terms)
-    if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
-        refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["terms"] is not None:
         refuse(f"{what}.terms is {brief(found['terms'])}: a column of a {found['kind']} has none")
     if found["kind"] == "number":

@@ -35,7 +35,6 @@ from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, 
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
-from polytome.tables.readers.databases import read_database
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
 from polytome.tables.readers.json_lines import looks_like_json, read_json_lines
@@ -395,8 +394,11 @@ def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str
         return read_delimited(file, header=header, expected=expected)
     if kind == "workbook":
         return read_workbook(file, header=header, expected=expected)
-    readers = {"columnar": read_columnar, "json": read_json_lines, "database": read_database}
-    return readers[kind](file)
+    if kind == "database":  # Python may have been built without SQLite
+        from polytome.tables.readers.databases import read_database
+
+        return read_database(file)
+    return read_json_lines(file) if kind == "json" else read_columnar(file)
 
 
 def names_expected(target: str | None) -> set[str]:

@@ -372,6 +372,8 @@ class Pieces(NamedTuple):
     """Tables with the columns of the encoder."""
     arrays: Iterator[tuple[Any, NDArray[Any] | None]]
     """Features and labels."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about how tables are read."""
 
 
 def open_pieces(
@@ -428,7 +430,8 @@ def open_pieces(
         chosen = [name for name in labelled if name in file.names] if file.headed else file.names
         parts += file.parts(chosen, piece_rows)
     frames = (frame for part in parts for frame in part.frames())
-    return Pieces(sum(part.n_rows for part in parts), encoder, frames, iter(()))
+    notes = () if encoder.layout and not files[0].headed else files[0].notes  # which say that there are no names
+    return Pieces(sum(part.n_rows for part in parts), encoder, frames, iter(()), notes)
 
 
 def _piece_rows(n_columns: int) -> int:
