@@ -85,7 +85,7 @@ def predict(
     Examples:
       polytome predict iris.safetensors new.csv
       polytome predict iris.safetensors new.csv --out predictions.csv
-      polytome predict churn.safetensors june.parquet --id customer --out june.jsonl
+      polytome predict churn.safetensors june.csv --id customer --out june.jsonl
       zcat new.csv.gz | polytome predict churn.safetensors - > predictions.csv
       polytome predict mnist.safetensors images.npy --no-probabilities
     """

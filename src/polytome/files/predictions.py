@@ -67,8 +67,8 @@ class Predictions:
         """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one
         `probability_CLASS` each.
 
-        They are preceded by `file` for images, `row` if rows were left out, and the columns that are
-        kept.
+        They are preceded by `file` for images, `row` if rows were left out, and the columns that
+        are kept.
         """
         places = {"file": self.files, "row": self.rows, **self.ids}
         flat = {name: place for name, place in places.items() if place is not None}
@@ -150,7 +150,7 @@ class Predictions:
 
 
 def _arrow(column: Array) -> pyarrow.Array:
-    """A column for Arrow; one of objects has text or whole numbers, and None where there is none."""
+    """A column for Arrow; one of objects has text or whole numbers, and None for a missing cell."""
     import pyarrow
 
     if column.dtype.kind != "O":
@@ -160,8 +160,8 @@ def _arrow(column: Array) -> pyarrow.Array:
 
 
 def _written(column: Array, guard_formulas: bool) -> list[str]:
-    """The cells of a column as CSV has them, with an apostrophe before texts that look like formulas
-    if that is wanted."""
+    """The cells of a column as CSV has them, with an apostrophe before texts that look like
+    formulas if that is wanted."""
     values: list[Any] = column.tolist()
     if column.dtype.kind not in "UO":
         return list(map(repr if column.dtype.kind == "f" else str, values))

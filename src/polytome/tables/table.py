@@ -206,9 +206,9 @@ def read_table(
             `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
             days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
             a time; without parts they are refused.
-        numbers: how numbers are written that have marks, by an example such as "1,234.5", "1.234,5",
-            "$12" or "12.5%": for each column, as in `{"price": "1,234.5"}`, or for every column of
-            text the cells of which are all written so. 12% is read as 12.
+        numbers: how numbers are written that have marks, by an example such as "1,234.5",
+            "1.234,5", "$12" or "12.5%": for each column, as in `{"price": "1,234.5"}`, or for every
+            column of text the cells of which are all written so. 12% is read as 12.
         ids: columns that are no features, and that predictions keep beside them; by name, position
             or pattern. With an encoder in place of those of training.
         names: of the columns of a text table or a sheet without a header line; the model then knows

@@ -59,7 +59,7 @@ def read_database(file: InputFile) -> Frame:
     try:
         with closing(_opened(file)) as database:
             return _rows_of(file, database, _query_of(file, database))
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # also of a damaged name
         raise FileError(f"{file}: cannot be read as an SQLite database ({error}); is it damaged, or locked?") from error
 
 

@@ -282,8 +282,8 @@ class InputFile:
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Open it for reading, decompressed if it is gzip, bzip2, xz, zstd, lz4 or a zip archive of one
-        file.
+        """Open it for reading, decompressed if it is gzip, bzip2, xz, zstd, lz4 or a zip archive of
+        one file.
 
         Raises:
             FileError: see `file_errors`; or the compressed data are cut short, damaged, or

@@ -231,7 +231,7 @@ def open_rows(
         return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
     paths = files_of(source)
     if workers is not None:
-        workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
+        workers, paths = as_workers(workers), tuple(located(path).absolute() for path in paths)
     kind = _common_kind(paths)
     name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
