@@ -9,6 +9,7 @@ from polytome import read_table
 from polytome.errors import ArgumentError, DataError
 from polytome.tables.encoder import Encoder
 from polytome.tables.number_formats import WrittenNumbers, written_numbers_of
+from polytome.tables.readers.plain_rows import encode_plain_rows
 
 INF = float("inf")
 
@@ -85,3 +86,16 @@ def test_numbers_need_columns_that_are_there_and_free(tmp_path) -> None:
     found = read_table(path, target="y", drop=["price", "share"], numbers="$1'234.5")
     assert "no column of text holds numbers such as $1'234.5 alone" in found.notes
     np.testing.assert_array_equal(found.X.sum(axis=1), 1.0)
+
+
+def test_rows_of_a_request_may_have_numbers_or_text(tmp_path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(TABLE)
+    options = {"drop": ["share"], "missing": "mean", "numbers": {"price": "1.234,5"}}
+    encoder = read_table(path, target="y", **options).encoder
+    rows = [{"price": "2.000,25", "hue": "red"}, {"price": None, "hue": "red"}]
+    found = encode_plain_rows(encoder, rows)
+    assert found[:, 0].tolist() == [2000.25, encoder.columns[0].fill]
+    np.testing.assert_array_equal(encode_plain_rows(encoder, [[2000.25, "red"]]), found[:1])
+    with pytest.raises(DataError, match=r"rows, row 1, column 'price': '2,000.25' is not a number such as 1.234,5"):
+        encode_plain_rows(encoder, [{"price": "2,000.25", "hue": "red"}])
