@@ -18,6 +18,7 @@ from polytome.cli.app import app
 from polytome.errors import ArgumentError
 from polytome.export.form import form_of
 from polytome.files import streamed
+from polytome.tables.streams.opening import open_rows
 
 NAMES = "customer,city,amount,share,y"
 COLUMNS = ("--names", NAMES, "--id", "customer", "--numbers", "amount=1.234,5", "--numbers", "share=12,5%")
@@ -223,3 +224,12 @@ def test_other_wrong_uses_are_refused(words, message, folder: Path, monkeypatch)
     result = run(*words)
     assert result.exit_code == 1
     assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "options", [{"ids": ["x"]}, {"numbers": {"x": "1,5"}}, {"names": ["x"]}, {"min_level_count": 2}], ids=list
+)
+def test_a_frame_of_a_cluster_is_brought_into_form_there(options, monkeypatch) -> None:
+    monkeypatch.setattr("polytome.tables.streams.opening.opener_of", lambda source: pytest.fail)
+    with pytest.raises(ArgumentError, match="bring the columns of a data frame of a cluster into form there"):
+        open_rows("frame", target="y", **options)
