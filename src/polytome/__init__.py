@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from polytome.evaluation.metrics import evaluate
     from polytome.evaluation.thresholds import choose_threshold
     from polytome.files.model_file import load
+    from polytome.files.pipelines import load_pipeline, save_pipeline
     from polytome.files.training import train
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.decision import DecisionRule
@@ -66,9 +67,11 @@ __all__ = [
     "fit_like",
     "load",
     "load_dataset",
+    "load_pipeline",
     "open_rows",
     "read_table",
     "relaxed_refit",
+    "save_pipeline",
     "show_config",
     "train",
     "verify",
@@ -103,9 +106,11 @@ _HOMES = {
     "fit_like": "polytome.models.engines",
     "load": "polytome.files.model_file",
     "load_dataset": "polytome.tables.datasets",
+    "load_pipeline": "polytome.files.pipelines",
     "open_rows": "polytome.tables.streams.opening",
     "read_table": "polytome.tables.table",
     "relaxed_refit": "polytome.models.relaxed",
+    "save_pipeline": "polytome.files.pipelines",
     "show_config": "polytome.configuration",
     "train": "polytome.files.training",
     "verify": "polytome.verification.checker",

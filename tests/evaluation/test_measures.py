@@ -158,14 +158,34 @@ def test_a_class_alone_has_no_ranking(two):
     assert found.to_json()["auc"] is None
 
 
-def test_rankings_of_too_many_rows_are_left_out(monkeypatch):
-    monkeypatch.setattr("polytome.evaluation.measures._MOST_KEPT", 3)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_rankings_of_very_many_rows_are_right_to_four_decimals(monkeypatch, n_classes):
+    random = np.random.default_rng(n_classes)
+    y = random.integers(0, n_classes, 60_000)
+    scores = random.normal(size=(len(y), n_classes)) + 1.5 * np.eye(n_classes)[y]
+    log_probabilities = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    weight = random.choice([0.5, 1.0, 3.0], len(y))
+
+    def ranked():
+        tally = Tally(n_classes)
+        for piece in np.array_split(np.arange(len(y)), 7):
+            tally.add(y[piece], log_probabilities[piece], weight[piece])
+        return tally.rankings()
+
+    exact = ranked()
+    monkeypatch.setattr("polytome.evaluation.measures._MOST_ROWS", 20_000)
+    counted = ranked()
+    assert counted != exact
+    assert counted == pytest.approx(exact, abs=5e-5)
+
+
+def test_rankings_that_would_not_be_certain_are_left_out(monkeypatch):
+    monkeypatch.setattr("polytome.evaluation.measures._MOST_ROWS", 3)
     tally = Tally(2)
-    tally.add(np.array([0, 1]), np.log([[0.8, 0.2], [0.4, 0.6]]), np.ones(2))
-    assert tally.rankings() is not None
-    tally.add(np.array([0, 1]), np.log([[0.8, 0.2], [0.4, 0.6]]), np.ones(2))
+    for second in (0.4, 0.4 + 1e-12):
+        tally.add(np.array([0, 1]), np.log([[0.6, 0.4], [1 - second, second]]), np.ones(2))
     assert tally.rankings() is None
-    assert tally.brier_score == pytest.approx(0.1)
+    assert tally.brier_score == pytest.approx((0.16 + 0.36) / 2)
 
 
 def test_a_model_without_probabilities_has_what_is_left():

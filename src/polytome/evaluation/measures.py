@@ -15,18 +15,18 @@ Reference:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.evaluation.intervals import Mean
+from polytome.evaluation.ranked_counts import RankedCounts, Ranking
 
 Array = NDArray[Any]
 
 __all__ = [
     "CALIBRATION_BINS",
-    "Ranking",
     "Tally",
     "balanced_accuracy",
     "bin_of",
@@ -39,17 +39,9 @@ __all__ = [
 
 CALIBRATION_BINS = 10
 """How many bins of equal width the calibration error has."""
-_MOST_KEPT = 50_000_000
-"""Log-probabilities that are kept for a ranking of rows: 400 MB."""
+_MOST_ROWS, _MOST_SCORES = 2**20, 2**22
+"""So many are kept to be ranked exactly; of more, rows are counted by the size of their score."""
 _TOPS = (2, 3, 5, 10)
-
-
-class Ranking(NamedTuple):
-    """How well scores put the rows of a class before all others."""
-
-    auc: float
-    """The probability that a row of the class has a higher score than another; ties count half."""
-    average_precision: float
 
 
 def balanced_accuracy(confusion: Array) -> float:
@@ -200,7 +192,9 @@ class Tally:
         self._squares = Mean()
         self._bins = np.zeros((3, CALIBRATION_BINS))
         self._within = np.zeros(n_classes)
-        self._kept: list[tuple[Array, Array, Array]] | None = []
+        self._kept: list[tuple[Array, Array, Array]] = []
+        self._n_kept = 0
+        self._counts: list[RankedCounts] | None = None
 
     def add(self, codes: Array, log_probabilities: Array, weight: Array) -> None:
         """Count some rows.
@@ -227,13 +221,23 @@ class Tally:
         self._keep(codes, log_probabilities, weight)
 
     def _keep(self, codes: Array, log_probabilities: Array, weight: Array) -> None:
-        if self._kept is None:
-            return
         scores = log_probabilities[:, [1]] if self._n_classes == 2 else log_probabilities
-        if sum(each.size for _, each, _ in self._kept) + scores.size > _MOST_KEPT:
-            self._kept = None  # a ranking needs all rows at once
-        else:
+        self._n_kept += len(codes)
+        if self._counts is None and max(self._n_kept / _MOST_ROWS, self._n_kept * scores.shape[1] / _MOST_SCORES) > 1:
+            self._counts = [RankedCounts(scores.shape[1]) for _ in range(scores.shape[1])]
+            for each in self._kept:
+                self._count(*each)
+            self._kept = []
+        if self._counts is None:
             self._kept.append((codes, scores, weight))
+        else:
+            self._count(codes, scores, weight)
+
+    def _count(self, codes: Array, scores: Array, weight: Array) -> None:
+        """Count rows by the size of their scores, class by class."""
+        assert self._counts is not None
+        for k, counts in enumerate(self._counts):
+            counts.add(codes == (1 if self._n_classes == 2 else k), scores[:, k], weight)
 
     @property
     def brier_score(self) -> float:
@@ -254,13 +258,18 @@ class Tally:
         return {k: float(shares[k - 1]) for k in top_places(self._n_classes)}
 
     def rankings(self) -> Ranking | None:
-        """Of the positive class, or the mean over the classes that have rows of both kinds; None
-        where the rows are too many to be ranked in memory."""
-        if not self._kept:
+        """Of the positive class, or the mean over the classes that have rows of both kinds: exact,
+        or for more than some million rows right to four decimals. None where the classes are too
+        many for that, or there are no rows."""
+        if self._counts is not None:
+            found = [counts.ranking() for counts in self._counts]
+        elif self._kept:
+            codes, scores, weight = (np.concatenate(each) for each in zip(*self._kept, strict=True))
+            classes = [1] if self._n_classes == 2 else range(self._n_classes)
+            found = [ranking(codes == k, scores[:, place], weight) for place, k in enumerate(classes)]
+        else:
             return None
-        codes, scores, weight = (np.concatenate(each) for each in zip(*self._kept, strict=True))
-        if self._n_classes == 2:
-            return ranking(codes == 1, scores[:, 0], weight)
-        each = np.array([ranking(codes == k, scores[:, k], weight) for k in range(self._n_classes)])
-        known = each[~np.isnan(each[:, 0])]
+        if None in found:
+            return None
+        known = np.array([each for each in found if each is not None and not np.isnan(each.auc)])
         return Ranking(*map(float, known.mean(axis=0))) if len(known) else Ranking(np.nan, np.nan)

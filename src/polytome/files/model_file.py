@@ -42,6 +42,7 @@ from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
 from polytome.files.saved_path import PATH, PATH_KIND, path_from_saved, path_to_saved
 from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
+from polytome.files.saved_steps import STEP_TENSOR
 from polytome.files.saved_training import TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
     CHECKSUM,
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
     from polytome.models.separation import Separation
     from polytome.tables.encoder import Encoder
 
-__all__ = ["FORMAT_VERSION", "load", "save"]
+__all__ = ["FORMAT_VERSION", "content_of", "load", "model_from", "save"]
 
 FORMAT_VERSION = 3
 """The newest file format that this version reads, and the one that it writes."""
@@ -118,6 +119,20 @@ def save(model: Model | RegularizationPath, path: str | PathLike[str]) -> None:
     """
     from safetensors.numpy import save as to_bytes
 
+    text, tensors = content_of(model)
+    content = to_bytes(tensors, {_KEY: text})
+    with atomic_output(path) as stream:
+        stream.write(content)
+
+
+def content_of(model: Model | RegularizationPath) -> tuple[str, Tensors]:
+    """The text and the tensors of a model's file.
+
+    Raises:
+        ArgumentError: this is not a model of Polytome, or its labels, settings or coefficients
+            cannot be saved.
+        sklearn.exceptions.NotFittedError: the model has not been fitted.
+    """
     from polytome.models.model import Model
     from polytome.models.path import RegularizationPath
 
@@ -133,9 +148,7 @@ def save(model: Model | RegularizationPath, path: str | PathLike[str]) -> None:
         _from_saved(json.loads(text), tensors)  # whatever is written can be read back
     except FileError as error:
         raise ArgumentError(f"the model cannot be saved: {str(error).removeprefix(DAMAGED)}; fit it again") from error
-    content = to_bytes(tensors, {_KEY: text})
-    with atomic_output(path) as stream:
-        stream.write(content)
+    return text, tensors
 
 
 def load(path: str | PathLike[str]) -> Any:
@@ -158,6 +171,20 @@ def load(path: str | PathLike[str]) -> Any:
         polytome.errors.FileError: absent.safetensors: no such file
     """
     content, tensors = read_tensors(path, _KEY)
+    if any(name.startswith(STEP_TENSOR) for name in tensors):
+        raise FileError(f"{path}: holds a pipeline; read it with load_pipeline")
+    try:
+        return model_from(content, tensors)
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from error
+
+
+def model_from(content: str, tensors: Tensors) -> Any:
+    """The model of a file's text and tensors, once these are checked.
+
+    Raises:
+        FileError: they are damaged, not those of a model, or in a newer format.
+    """
     try:
         saved = _parsed(content)
         _check_version(saved)
@@ -172,10 +199,8 @@ def load(path: str | PathLike[str]) -> Any:
         if saved["checksum"] != _checksum(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
         return _from_saved(saved, tensors)
-    except FileError as error:
-        raise FileError(f"{path}: {error}") from error
     except RecursionError as error:
-        raise FileError(f"{path}: {DAMAGED}its metadata are nested too deeply") from error
+        raise FileError(f"{DAMAGED}its metadata are nested too deeply") from error
 
 
 def _kind_of(model: Any) -> str:

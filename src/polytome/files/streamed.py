@@ -31,6 +31,7 @@ from polytome.models.fitted_source import FittedSource, HeldOut, source_of
 from polytome.models.framed import against_rest
 from polytome.models.model import Model
 from polytome.models.penalty_weights import numbered_weights
+from polytome.numerics.draws import drawn
 from polytome.rows import StreamedRows
 from polytome.rows.journal import Journal
 from polytome.solvers.memory import memory_left
@@ -409,7 +410,7 @@ def sample_of_test_rows(table: StreamedTable, seed: int) -> tuple[Any, Array, Ar
     rows = table if table.test is None else table.test
     stream = StreamedRows.of(rows.X, rows.codes)
     size = min(stream.n_rows, stream.facts.most_copied)
-    chosen = np.sort(np.random.default_rng(seed).permutation(stream.n_rows)[:size])
+    chosen = drawn(stream.n_rows, size, np.random.default_rng(seed))
     X = stream.subset(chosen, stream.weight[chosen]).X
     numbers = chosen if rows.rows is None else rows.rows[chosen]
     weight = None if rows.weight is None else rows.weight[chosen]

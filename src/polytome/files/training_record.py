@@ -34,6 +34,7 @@ from polytome.evaluation.settled import (
 )
 from polytome.models.fitted import certificate_of, refuse_without_classes
 from polytome.models.fitted_source import TrainingRecord
+from polytome.numerics.totals import class_totals
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -118,7 +119,7 @@ def record_training(
         source=source,
         data_sha256=data_hash(X, y),
         n_rows=int(X.shape[0]),
-        class_counts=np.bincount(codes, minlength=len(model.classes_)).astype(np.int64),
+        class_counts=class_totals(codes, np.broadcast_to(1.0, len(codes)), len(model.classes_)).astype(np.int64),
         notes=tuple(notes),
         low=low,
         mean=mean,
@@ -248,7 +249,7 @@ def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
 
     divisor, penalised = np.ones(X.shape[1]), np.ones(X.shape[1])
     if "scale" in vars(model):  # neurons have no penalty
-        divisor = 1 / feature_scale(model, rows_of(X, np.zeros(X.shape[0]), weight), X).columns.scale
+        divisor = 1 / feature_scale(model, rows_of(X, np.broadcast_to(0.0, X.shape[0]), weight), X).columns.scale
         weights = penalty_weights_of(model, X.shape[1])
         certificate = certificate_of(model)
         if weights is not None and not (certificate is not None and certificate.strength == 0):

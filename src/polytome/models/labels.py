@@ -316,7 +316,7 @@ def class_weights(class_weight: object, labels: Labels, weight: Array) -> Array:
         raise ArgumentError("class_weight cannot be used with soft labels: put the weights into sample_weight")
     n_classes = len(labels.classes)
     if isinstance(class_weight, str) and class_weight == "balanced":
-        totals = np.bincount(labels.target, weights=weight, minlength=n_classes)
+        totals = class_totals(labels.target, weight, n_classes)
         per_class = np.zeros(n_classes)
         np.divide(weight.sum() / np.count_nonzero(totals), totals, out=per_class, where=totals > 0)
     elif isinstance(class_weight, Mapping):

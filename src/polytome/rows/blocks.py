@@ -19,6 +19,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
+from polytome.numerics.draws import drawn
 from polytome.passes import (
     Block,
     CentredSums,
@@ -495,7 +496,7 @@ class Storage(Standardised):
 
     def sample(self, size: int, rng: np.random.Generator) -> Self:
         """`size` rows drawn without replacement, in the order of the storage."""
-        chosen = np.sort(rng.permutation(self.n_rows)[:size])
+        chosen = drawn(self.n_rows, size, rng)
         return self.subset(chosen, self.weight[chosen])
 
     def subset(self, chosen: Array, weight: Array) -> Self:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 from scipy import sparse
 
+from polytome.numerics.draws import drawn
 from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Array, Storage
 from polytome.rows.sparse import SparseRows
@@ -36,7 +37,7 @@ def distinct_rows(rows: Storage) -> Storage:
         return rows
     target = rows.target.reshape(rows.n_rows, -1)
     size = min(_MAX_SAMPLED_ROWS, 8 * _PIECE_ENTRIES // max(1, rows.n_features))
-    sample = np.sort(np.random.default_rng(0).permutation(rows.n_rows)[:size])
+    sample = drawn(rows.n_rows, size, np.random.default_rng(0))
     if len(np.unique(_keys(rows.X[sample], target[sample]))) > 0.9 * len(sample):
         return rows
     _, first, member = np.unique(_keys(rows.X, target), return_index=True, return_inverse=True)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from polytome.errors import DataError
+from polytome.numerics.draws import drawn
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
 from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
@@ -285,7 +286,7 @@ class StreamedRows(Standardised):
 
     def sample(self, size: int, rng: np.random.Generator) -> Storage:
         """`size` rows drawn without replacement, in their order: at most one reading."""
-        chosen = np.sort(rng.permutation(self.n_rows)[:size])
+        chosen = drawn(self.n_rows, size, rng)
         return self.subset(chosen, self.weight[chosen])
 
     def subset(self, chosen: Array, weight: Array) -> Storage:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from polytome.curvature.preconditioner import MAX_GRAM_COLUMNS, gram_sample
 from polytome.losses import labels_of
+from polytome.numerics.totals import class_totals
 from polytome.objective import Objective
 from polytome.passes import CurvatureSums, Pass, Sums, ValueAndGradient
 from polytome.rows import Storage
@@ -102,7 +103,7 @@ def representative(target: Array, weight: Array, chosen: Array) -> Array:
     target = labels_of(target)
     if target.ndim == 1 and target.dtype.kind in "iu":
         n_classes = int(target.max()) + 1
-        total = np.bincount(target, weight, n_classes)
+        total = class_totals(target, weight, n_classes)
         lacking = (total > 0) & (np.bincount(target[chosen], weight[chosen], n_classes) == 0)
         candidates = np.flatnonzero(lacking[target] & (weight > 0))
         _, first = np.unique(target[candidates], return_index=True)

@@ -12,7 +12,8 @@ __all__ = ["bytes_of", "check_memory"]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\s*")
-_BYTES_OF_ROW = 32  # a label, and what passes keep of a row
+_BYTES_OF_ROW = 10  # a label, the number of a row that is drawn, and which rows are held out
+_BYTES_OF_WEIGHT = 16  # as it is read, and times the weight of its class
 _BYTES_OF_VALUE = 160  # of a piece: as it is stored, decoded and encoded, of the pieces that are held at a time
 _BYTES_ALWAYS = 2**26
 
@@ -43,7 +44,9 @@ def bytes_of(memory: str | float | None, name: str = "memory") -> int | None:
     return int(size)
 
 
-def check_memory(n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, limit: int | None) -> None:
+def check_memory(
+    n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, limit: int | None, *, is_weighted: bool = False
+) -> None:
     """Refuse rows that need more memory than there is, even piece by piece; from now on what
     pieces took is given back to the system.
 
@@ -53,12 +56,14 @@ def check_memory(n_rows: int, piece_rows: int, n_columns: int, held_bytes: int, 
         n_columns: that are read.
         held_bytes: memory that a reading takes besides the pieces.
         limit: bytes that the process may take; None for what is free.
+        is_weighted: whether each row has a weight.
 
     Raises:
         DataError: there is too little.
     """
     return_freed_memory()
-    needed = n_rows * _BYTES_OF_ROW + piece_rows * n_columns * _BYTES_OF_VALUE + held_bytes + _BYTES_ALWAYS
+    row = _BYTES_OF_ROW + _BYTES_OF_WEIGHT * is_weighted
+    needed = n_rows * row + piece_rows * n_columns * _BYTES_OF_VALUE + held_bytes + _BYTES_ALWAYS
     left = memory_left(limit)
     if left is not None and needed > left:
         given = "" if limit is None else f" of {limit / 1e9:.2g} GB"

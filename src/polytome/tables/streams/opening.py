@@ -263,7 +263,7 @@ def open_rows(
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(read)} columns; there is nothing to read")
     held_bytes = max(file.held_bytes for file in files)
-    check_memory(n_rows, piece_rows, len(read), held_bytes, limit)
+    check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
     rules["min_level_count"] = min_level_count
