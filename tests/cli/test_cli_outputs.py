@@ -69,7 +69,7 @@ def test_no_output_takes_the_place_of_the_model_or_of_another_output(folder: Pat
     [
         (["train", "t.csv", "--target", "y", "--out", "n.csv"], ".safetensors"),
         (["train", "t.csv", "--target", "y", "--report", "n.pdf"], ".html"),
-        (["predict", "m.safetensors", "t.csv", "--out", "n.feather"], ".csv or .parquet"),
+        (["predict", "m.safetensors", "t.csv", "--out", "n.tsv"], ".csv or .parquet"),
         (["predict", "m.safetensors", "t.csv", "--out", "n.csv.gz"], ".csv or .parquet"),
         (["predict", "m.safetensors", "t.csv", "--out", "train-labels-idx1-ubyte"], ".csv or .parquet"),
         (["card", "m.safetensors", "--out", "n.html"], ".md"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from polytome.cli.beside_streams import refuse_beside_streams, why_read
+from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.option_values import dates_of
 from polytome.cli.options import (
     Categories,
@@ -51,6 +52,10 @@ def diagnose(
     drop: Drop = None,
     categories: Categories = None,
     date: Dates = None,
+    ids: Ids = None,
+    numbers: Numbers = None,
+    names: Names = None,
+    min_level_count: MinLevelCount = 1,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -99,6 +104,7 @@ def diagnose(
         "categories": categories or (),
         "dates": dates_of(date),
         "references": references_for({"C": math.inf, "fit_intercept": intercept}, None),  # as without a penalty
+        **columns_of(ids, numbers, names, min_level_count),
     }
     looking = "looking for what separates the classes"
     with live_line() as say:

@@ -33,6 +33,11 @@ _ENDINGS = frozenset(
         ".py",
         ".h",
         ".sql",
+        ".jsonl",
+        ".ndjson",
+        ".db",
+        ".sqlite",
+        ".ods",
         ".xls",
         ".xlsx",
         ".zip",
@@ -40,6 +45,7 @@ _ENDINGS = frozenset(
         ".bz2",
         ".xz",
         ".zst",
+        ".lz4",
         ".png",
         ".jpg",
         ".jpeg",
@@ -72,12 +78,15 @@ def check_outputs(inputs: Iterable[str | Path | None], outputs: Mapping[str, tup
     from polytome.errors import ArgumentError
     from polytome.files.atomic_files import check_writable
     from polytome.tables.readers.idx import is_idx_name
+    from polytome.tables.readers.whereabouts import STANDARD_INPUT, located
 
-    read = [Path(name) for name in inputs if name is not None]
+    read = [located(name) for name in inputs if name is not None and str(name) != STANDARD_INPUT]
     written: dict[str, Path] = {}
     for option, (path, endings) in outputs.items():
         if path is None:
             continue
+        if str(path) == STANDARD_INPUT:
+            raise ArgumentError(f"{option} -: is not a file that can be written; name one, or leave {option} out")
         check_writable(path)
         for other in read:
             if is_same_file(path, other):

@@ -11,6 +11,7 @@ import typer
 
 from polytome.cli.beside_streams import check_solver_beside_streams, refuse_beside_streams, why_read
 from polytome.cli.bounds import bounds_from
+from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.option_values import dates_of, groups_from, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
@@ -118,6 +119,10 @@ def plan(
     drop: Drop = None,
     categories: Categories = None,
     date: Dates = None,
+    ids: Ids = None,
+    numbers: Numbers = None,
+    names: Names = None,
+    min_level_count: MinLevelCount = 1,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -158,6 +163,7 @@ def plan(
         table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
         table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
         table |= {"dates": dates_of(date), "references": references_for(settings, None)}
+        table |= columns_of(ids, numbers, names, min_level_count)
         cost, seconds = _of_source(model, sources, scale, data, memory, table, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +31,18 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv", show_default=False, help="Write to this file instead of stdout: CSV, or .parquet."
+            metavar="FILE",
+            show_default=False,
+            help="Write to this file instead of stdout: CSV, or as its ending says .parquet, .arrow or .jsonl.",
+        ),
+    ] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--id",
+            metavar="COLUMN,...",
+            show_default=False,
+            help="Keep these columns beside the predictions (default: those that train --id named).",
         ),
     ] = None,
     probabilities: Annotated[
@@ -51,11 +64,11 @@ def predict(
     """Predict each row of a file, as CSV.
 
     The columns of a table are found by name, in any order; a table without a
-    header line must have them in the order of training. The CSV has the column
-    prediction and one column probability_CLASS for each class; a model of several
-    labels or numbers has one column prediction_NAME for each, and a model without
-    probabilities has none. If rows were left out (--missing drop), the column row
-    says which ones are there.
+    header line must have them in the order of training. The CSV has the columns
+    that --id keeps, the column prediction and one column probability_CLASS for each
+    class; a model of several labels or numbers has one column prediction_NAME for
+    each, and a model without probabilities has none. With --missing drop the column
+    row says which rows are there. FILE may be -, the standard input.
 
     A model of texts in a folder takes folders of text files, and the column file
     gives the name of each.
@@ -65,55 +78,63 @@ def predict(
     separated from its background, scaled and centred as the training images were;
     the column file gives its name.
 
-    Several files of one kind, and one that does not fit into memory, are read piece
-    by piece; their predictions are written as Parquet.
+    Several files of one kind, and long ones, are read and predicted piece by piece,
+    in little memory.
 
     \b
     Examples:
       polytome predict iris.safetensors new.csv
       polytome predict iris.safetensors new.csv --out predictions.csv
+      polytome predict churn.safetensors june.csv --id customer --out june.jsonl
+      zcat new.csv.gz | polytome predict churn.safetensors - > predictions.csv
       polytome predict mnist.safetensors images.npy --no-probabilities
-      polytome predict mnist.safetensors my_digit.png photo.jpg
     """
-    from polytome.errors import ArgumentError, FileError
-    from polytome.files.atomic_files import atomic_output
-    from polytome.files.predictions import predict_rows
-    from polytome.files.sources import open_model, read_for_model
-    from polytome.files.streamed import why_read_piecewise
+    import numpy as np
 
-    check_outputs([model, *files], {"--out": (out, ".csv .parquet")})
+    from polytome.errors import ArgumentError, FileError
+    from polytome.files.prediction_files import PREDICTION_ENDINGS, prediction_file
+    from polytome.files.predictions import kept_columns, predict_rows
+    from polytome.files.sources import open_model, read_for_model
+    from polytome.files.streamed import is_long, why_read_piecewise
+
+    check_outputs([model, *files], {"--out": (out, PREDICTION_ENDINGS)})
     fitted = open_model(model)
-    if (why := why_read_piecewise(files)) is not None:
-        refuse_beside_streams(files, why, {"--encoding": encoding})
-        if out is None or out.suffix.lower() != ".parquet":
+    options: dict[str, Any] = {"missing": missing, "unknown": unknown, "header": header, "ids": ids or ()}
+    why = why_read_piecewise(files)
+    if why is not None or (len(files) == 1 and not (as_json and out is None) and is_long(files[0])):
+        refuse_beside_streams(files, why or "it is long", {"--encoding": encoding})
+        if as_json and out is None:
             raise ArgumentError(
-                f"{files[0]}: is read piece by piece ({why}), and its predictions are written as Parquet: give "
-                "--out FILE.parquet"
+                f"--json: {files[0]} is read piece by piece ({why}), and its predictions are too many for one object; "
+                "give --out FILE"
             )
-        options = {"probabilities": probabilities, "missing": missing, "unknown": unknown, "header": header}
-        _predict_piecewise(fitted, model, files, out, options, as_json)
+        _predict_piecewise(
+            fitted, model, files, out, {**options, "probabilities": probabilities}, guard_formulas, as_json
+        )
         return
     with live_line() as say:
         say(f"reading {' '.join(files)}")
-        how: dict[str, Any] = {"missing": missing, "unknown": unknown, "header": header, "read_limit": read_limit}
-        rows = read_for_model(fitted, files, labels=False, encoding=encoding, **how)
+        rows = read_for_model(fitted, files, labels=False, encoding=encoding, read_limit=read_limit, **options)
     show_notes(rows.notes)
-    found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=rows.kept, files=rows.files)
+    kept = rows.kept
+    if kept is None and missing == "drop":
+        kept = np.ones(rows.X.shape[0], dtype=np.bool_)
+    columns = {} if rows.frame is None or rows.encoder is None else kept_columns(rows.frame, rows.encoder.ids)
+    found = predict_rows(fitted, rows.X, probabilities=probabilities, kept=kept, files=rows.files, ids=columns)
     counts = found.counts()
     failed: FileError | None = None
     if out is not None:
-        content = found.to_parquet() if out.suffix.lower() == ".parquet" else found.to_csv(guard_formulas).encode()
         try:
-            with atomic_output(out) as stream:
-                stream.write(content)
+            with prediction_file(out, guard_formulas) as write:
+                write(found)
         except FileError as error:  # the results are shown nevertheless
             failed = error
     if as_json:
         read = {"file": files[0]} if rows.files is None else {"files": rows.files}
         names = {"model": str(model), **read, "n_rows": len(found.predictions), "classes": found.classes}
         counted = {"counts": {str(label): count for label, count in counts.items()}}
-        columns = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
-        shown = {name: column for name, column in columns.items() if column is not None}
+        parts = {"row": found.rows, "predictions": found.predictions, "probabilities": found.probabilities}
+        shown = {**found.ids, **{name: part for name, part in parts.items() if part is not None}}
         print_json({**names, **counted, **(shown if out is None or failed else {"out": str(out)})})
     elif out is not None and failed is None:
         console = make_console()
@@ -126,18 +147,31 @@ def predict(
 
 
 def _predict_piecewise(
-    fitted: Any, model: Path, files: list[str], out: Path, options: dict[str, Any], as_json: bool
+    fitted: Any,
+    model: Path,
+    files: list[str],
+    out: Path | None,
+    options: dict[str, Any],
+    guard_formulas: bool,
+    as_json: bool,
 ) -> None:
-    """Predict rows that do not fit into memory."""
+    """Predict rows that are not in memory together."""
+    from polytome.files.prediction_files import prediction_file, prediction_lines
     from polytome.files.streamed import predict_streamed
 
-    with live_line() as say:
-        n_rows, counts = predict_streamed(
-            fitted, files, out, progress=lambda done, n_rows: say(f"{done:,} of {n_rows:,} rows"), **options
-        )
+    if out is None:
+        predict_streamed(fitted, files, prediction_lines(sys.stdout.write, guard_formulas), noted=show_notes, **options)
+        return
+    with live_line() as say, prediction_file(out, guard_formulas) as write:
+        options |= {"progress": partial(_told, say), "noted": show_notes}
+        n_rows, counts = predict_streamed(fitted, files, write, **options)
     if as_json:
         counted = {str(label): count for label, count in counts.items()}
         print_json({"model": str(model), "files": files, "n_rows": n_rows, "counts": counted, "out": str(out)})
     else:
         told = f": {balance(counts)}" if counts else ""
         make_console().print(f"{n_rows:,} predictions are in {out}{told}.", soft_wrap=True)
+
+
+def _told(say: Callable[[str], None], done: int, n_rows: int) -> None:
+    say(f"{done:,} of {n_rows:,} rows")

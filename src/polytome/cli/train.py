@@ -22,6 +22,7 @@ from polytome.cli.beside_streams import (
     why_read,
 )
 from polytome.cli.bounds import bounds_from
+from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
 from polytome.cli.option_values import dates_of, groups_from, references_from, scale_of, weights_of
@@ -135,6 +136,10 @@ def train(
     categories: Categories = None,
     date: Dates = None,
     reference: References = None,
+    ids: Ids = None,
+    numbers: Numbers = None,
+    names: Names = None,
+    min_level_count: MinLevelCount = 1,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -164,8 +169,9 @@ def train(
     """Train a model and say how far it is from the optimum.
 
     SOURCE is a built-in data set (see: polytome datasets) or a file: CSV, TSV,
-    Parquet, Feather, .npy, .npz, libsvm text, a folder of IDX images, or a folder
-    of images or of text files with a subfolder for each class.
+    Parquet, Feather, JSON Lines, Excel (book.xlsx#Sheet), SQLite (shop.db#table),
+    .npy, .npz, libsvm text, a folder of IDX images, or a folder of images or of
+    text files with a subfolder for each class; - is the standard input.
 
     A column of text (--text) becomes a feature for each word, weighted by tf-idf.
 
@@ -194,6 +200,8 @@ def train(
       polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
       polytome train people.csv --target income --C inf --reference education=HS-grad
+      zcat people.csv.gz | polytome train - --target income --id customer
+      polytome train 'shop.db#select age, city, left from people' --target left
       polytome train claims.csv --target claim --offset log_exposure
       polytome train logs/2026-*/*.parquet --target clicked --memory 2GB
       polytome train big.parquet --target clicked --workers 4
@@ -245,7 +253,7 @@ def train(
         "unknown": unknown,
         "header": header,
     }
-    table |= {"weight": weight, "dates": dates_of(date)}
+    table |= {"weight": weight, "dates": dates_of(date), **columns_of(ids, numbers, names, min_level_count)}
     table["references"] = references_for(settings, references_from(reference))
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:

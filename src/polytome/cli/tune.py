@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polytome.cli.bounds import bounds_from
+from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.option_values import dates_of, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
@@ -153,6 +154,10 @@ def tune(
     drop: Drop = None,
     categories: Categories = None,
     date: Dates = None,
+    ids: Ids = None,
+    numbers: Numbers = None,
+    names: Names = None,
+    min_level_count: MinLevelCount = 1,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -210,7 +215,12 @@ def tune(
     _check(settings, groups, order_by)
     left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
     table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown}
-    table |= {"header": header, "dates": dates_of(date)}
+    table |= {"header": header, "dates": dates_of(date), **columns_of(ids, numbers, names, min_level_count)}
+    if names is not None and left_out:
+        raise ArgumentError(
+            f"--names: the column of --{next(iter(left_out.values()))} is found by the names in the file; add a header "
+            "line"
+        )
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
     options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     texts = {"text": text or (), "text_options": options, "encoding": encoding}

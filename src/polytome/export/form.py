@@ -153,6 +153,11 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
             f"the model cannot be exported: it reads parts of the date {encoder.dates[0].name!r}, which no other form "
             "makes; make columns of the parts, and train on these"
         )
+    if encoder is not None and (grouped := next((column for column in encoder.columns if column.other), None)):
+        raise ArgumentError(
+            f"the model cannot be exported: rare levels of column {grouped.name!r} are one, {grouped.other!r}, which "
+            "no other form makes; write that word for them in the table, and train on it"
+        )
     columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
     if link == "identity":

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 from polytome.evaluation.explain import output_names
 from polytome.evaluation.metrics import class_counts
 from polytome.models.fitted import Outputs
+from polytome.tables.date_columns import DateCells
+from polytome.tables.frames import EXACT, Cells, Frame, NumberCells
 from polytome.tables.readers.columnar import import_pyarrow
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["Predictions", "predict_rows"]
+__all__ = ["Predictions", "kept_columns", "predict_rows"]
 
 _BLOCK_ROWS = 512
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """The first characters of texts that a spreadsheet program reads as formulas."""
+_SPECIAL = re.compile(r'[",\r\n]')
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Predictions:
         probabilities: of each class, (n, K); None if they are not wanted, or the model has none.
         rows: which rows of the file these are, counted from 1, (n,); None when they are all.
         files: the image file of each row, (n,); None for other rows.
+        outputs: of the model.
+        ids: columns of the rows that are kept beside the predictions, by their names.
     """
 
     classes: Array
@@ -49,6 +53,7 @@ class Predictions:
     rows: Array | None = None
     files: Array | None = None
     outputs: Outputs = "classes"
+    ids: Mapping[str, Array] = field(default_factory=dict)
 
     def counts(self) -> dict[Any, int]:
         """How many rows were put into each class, or have each label; nothing for numbers."""
@@ -62,9 +67,10 @@ class Predictions:
         """The columns of a table: `prediction`, or one `prediction_LABEL` each, and one
         `probability_CLASS` each.
 
-        They are preceded by `file` for images, and `row` if rows were left out.
+        They are preceded by `file` for images, `row` if rows were left out, and the columns that
+        are kept.
         """
-        places = {"file": self.files, "row": self.rows}
+        places = {"file": self.files, "row": self.rows, **self.ids}
         flat = {name: place for name, place in places.items() if place is not None}
         if self.predictions.ndim > 1:
             names = (f"prediction_{label}" for label in self.classes.tolist())
@@ -99,13 +105,19 @@ class Predictions:
             https://owasp.org/www-community/attacks/CSV_Injection.
         """
         columns = self.columns()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        for top in range(0, len(self.predictions), _BLOCK_ROWS):  # other threads can run between them
-            block = [_values(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns.values()]
-            writer.writerows(zip(*block, strict=True))
-        return text.getvalue()
+        head = ",".join(_quoted(name, guard=False) for name in columns)
+        return head + "\n" + "".join(self.csv_blocks(guard_formulas))
+
+    def csv_blocks(self, guard_formulas: bool = False) -> Iterator[str]:
+        """The rows of `to_csv`, some at a time, so that other threads can run between them.
+
+        Args:
+            guard_formulas: as for `to_csv`.
+        """
+        columns = self.columns().values()
+        for top in range(0, len(self.predictions), _BLOCK_ROWS):
+            block = [_written(column[top : top + _BLOCK_ROWS], guard_formulas) for column in columns]
+            yield "\n".join(map(",".join, zip(*block, strict=True))) + "\n"
 
     def to_parquet(self) -> bytes:
         """A Parquet file of the same columns; needs pyarrow.
@@ -124,7 +136,7 @@ class Predictions:
         """An Arrow table of the same columns; needs pyarrow."""
         import pyarrow
 
-        return pyarrow.table({name: pyarrow.array(column) for name, column in self.columns().items()})
+        return pyarrow.table({name: _arrow(column) for name, column in self.columns().items()})
 
     def to_arrow(self) -> bytes:
         """An Arrow stream of the same columns; needs pyarrow."""
@@ -137,13 +149,66 @@ class Predictions:
         return bytes(sink.getvalue())
 
 
-def _values(column: Array, guard_formulas: bool) -> list[Any]:
-    """A column as a list, with an apostrophe before texts that look like formulas if that is
-    wanted."""
+def _arrow(column: Array) -> pyarrow.Array:
+    """A column for Arrow; one of objects has text or whole numbers, and None for a missing cell."""
+    import pyarrow
+
+    if column.dtype.kind != "O":
+        return pyarrow.array(column)
+    is_text = any(isinstance(value, str) for value in column.tolist()) or all(value is None for value in column)
+    return pyarrow.array(column, pyarrow.string() if is_text else pyarrow.int64(), from_pandas=True)
+
+
+def _written(column: Array, guard_formulas: bool) -> list[str]:
+    """The cells of a column as CSV has them, with an apostrophe before texts that look like
+    formulas if that is wanted."""
     values: list[Any] = column.tolist()
-    if not guard_formulas or column.dtype.kind not in "UO":
-        return values
-    return [f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value for value in values]
+    if column.dtype.kind not in "UO":
+        return list(map(repr if column.dtype.kind == "f" else str, values))
+    known = {value: _quoted(value, guard_formulas) for value in set(values)}
+    return [known[value] for value in values]
+
+
+def _quoted(value: str | float | None, guard: bool) -> str:
+    """One cell, in quotation marks where it needs them; the missing one is empty."""
+    text = "" if value is None else str(value)
+    if guard and isinstance(value, str) and text.startswith(_FORMULAS):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def kept_columns(frame: Frame, names: Sequence[str]) -> dict[str, Array]:
+    """Columns of a table as they are, to be kept beside predictions.
+
+    Args:
+        frame: the rows.
+        names: of the columns; those that the table lacks are left out.
+
+    Returns:
+        For each whole numbers or text, with None where a cell is missing, or floats.
+
+    Example:
+        >>> frame = Frame.of({"customer": [17, None], "share": [0.5, 1]})
+        >>> kept_columns(frame, ["customer", "share"])
+        {'customer': array([17, None], dtype=object), 'share': array([0.5, 1. ])}
+    """
+    return {name: _kept(frame[name]) for name in names if name in frame.names}
+
+
+def _kept(cells: Cells) -> Array:
+    if isinstance(cells, DateCells):
+        return np.array([cells.text(row) or None for row in range(len(cells))], dtype=object)
+    if isinstance(cells, NumberCells) and not cells.is_boolean:
+        values = cells.numbers()
+        present = ~np.isnan(values)
+        if not (np.abs(values[present]) <= EXACT).all() or not (values[present] == np.floor(values[present])).all():
+            return values
+        found = np.full(len(values), None, dtype=object)
+        found[present] = values[present].astype(np.int64)
+        return found
+    codes, words = cells.words()
+    lookup: Array = np.array([*words, None], dtype=object)  # code -1 points at its last entry
+    return lookup[codes]
 
 
 def predict_rows(
@@ -153,6 +218,7 @@ def predict_rows(
     probabilities: bool = True,
     kept: NDArray[np.bool_] | None = None,
     files: Sequence[str] | None = None,
+    ids: Mapping[str, Array] | None = None,
 ) -> Predictions:
     """Predict rows with a fitted model.
 
@@ -162,6 +228,7 @@ def predict_rows(
         probabilities: whether they are wanted.
         kept: which rows of a file X holds, as `Source.kept` says it.
         files: the image file of each row, as `Source.files` says it.
+        ids: columns that are kept beside the predictions, as `kept_columns` makes them.
 
     Raises:
         DataError: X does not suit the model.
@@ -180,4 +247,5 @@ def predict_rows(
         None if kept is None else np.flatnonzero(kept) + 1,
         None if files is None else np.array(files),
         model.outputs,
+        ids or {},
     )

@@ -38,6 +38,7 @@ from polytome.tables.frames import Frame, listing
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
 from polytome.tables.readers.text_folders import is_text_folder
+from polytome.tables.readers.whereabouts import STANDARD_INPUT
 from polytome.tables.schemas import learn_from_fewer
 from polytome.tables.table import RowOptions, Table, TableOptions, read_table
 
@@ -86,8 +87,7 @@ class Source:
         seed: of its choice.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image or text files, one for each row; None for other data.
-        frame: the columns of the rows in X as they were read from a table to train on; None for
-            other data.
+        frame: the columns of the rows in X as they were read from a table; None for other data.
         weight: `(n,)` weights of the rows in X; None for equal ones.
         weight_test: `(m,)` weights of its test rows, likewise.
         test_source: the path of the file that the test rows come from, where it is another one.
@@ -172,7 +172,7 @@ def open_source(
     table = read_table(source, **options)
     if table.y is None:
         raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
-    found = _of_table(source, table)
+    found = _of_table(_shown(source, table), table)
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
@@ -234,8 +234,9 @@ def read_for_model(
         _check_exists(source)
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, **options)
+        encoder = encoder if table.encoder is None else replace(encoder, ids=table.encoder.ids)
         found = Source(
-            source,
+            _shown(source, table),
             table.X,
             table.y,
             encoder=encoder,
@@ -244,6 +245,7 @@ def read_for_model(
             weight=table.weight,
             files=_text_files(table) if is_text_folder(source) else None,
             texts=None if table.frame is None else texts_of(encoder, table.frame),
+            frame=table.frame,
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
@@ -569,10 +571,19 @@ def left_out(unseen: Array, fraction: float) -> str:
 
 
 def _lost_levels(whole: Encoder, learned: Encoder, compared: bool) -> list[str]:
-    """The levels that are not learned, of the categories that have a reference level or have
-    none."""
-    pairs = [pair for pair in zip(whole.columns, learned.columns, strict=True) if bool(pair[0].reference) == compared]
+    """The levels that are not learned and do not join the rare ones, of the categories that have a
+    reference level or have none."""
+    pairs = [
+        (old, new)
+        for old, new in zip(whole.columns, learned.columns, strict=True)
+        if bool(old.reference) == compared and new.other is None
+    ]
     return [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
+
+
+def _shown(source: str, table: Table) -> str:
+    """What a record and messages call a source: its name, as it was given."""
+    return table.source if source == STANDARD_INPUT else source
 
 
 def _of_table(name: str, table: Table) -> Source:
@@ -639,11 +650,12 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
     """Refuse options that are for tables; a limit of memory bounds whatever is read."""
     what = "a built-in data set" if is_dataset(source) else "no table"
     for name, value in options.items():
-        if value and name != "read_limit" and (name, value) != ("header", "auto"):
+        if value and name != "read_limit" and (name, value) not in (("header", "auto"), ("min_level_count", 1)):
             option = {
                 "marks": "missing-mark",
                 "dates": "date",
                 "references": "reference",
                 "beside": "group or --time",
+                "ids": "id",
             }.get(name, name.replace("_", "-"))
             raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")

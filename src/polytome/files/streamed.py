@@ -21,9 +21,8 @@ from scipy import sparse
 from polytome._version import __version__
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.evaluation.metrics import Evaluation, evaluate_pieces
-from polytome.files.atomic_files import atomic_output
 from polytome.files.image_folders import is_images
-from polytome.files.predictions import predict_rows
+from polytome.files.predictions import Predictions, kept_columns, predict_rows
 from polytome.files.sources import Source, encoder_of, is_dataset, left_out, only_held_out, without_comparison
 from polytome.files.splits import choose_held_out
 from polytome.files.training_record import record_streamed_training
@@ -40,6 +39,7 @@ from polytome.tables.frames import listing
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists
+from polytome.tables.readers.whereabouts import located, part_of
 from polytome.tables.streams.arrays import NpyFile
 from polytome.tables.streams.learning import learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of
@@ -60,6 +60,7 @@ __all__ = [
     "evaluate_test_rows",
     "fit_streamed",
     "hold_out_streamed",
+    "is_long",
     "named",
     "predict_streamed",
     "read_files",
@@ -72,6 +73,8 @@ __all__ = [
 _CHANGE_NO_BIT = ("callback", "verbose", "n_jobs")
 _BY_WORKERS = "by workers"
 _DRAWN_BYTES = 2**27
+_LONG_BYTES = 2**28
+"""What a file would take in memory from which on its predictions are made piece by piece."""
 _BYTES_OF_LABEL = 128  # in memory: as it is read, sorted into classes, and weighed
 _READINGS = 3  # as a table, as cells and as features
 _TIMES_ITS_TEXT = 6  # what text takes when it is read: itself, cells, and numbers of eight bytes
@@ -109,7 +112,7 @@ def why_streamed(
     if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
         return "several files" if workers is None else _BY_WORKERS
     kind = None
-    if exists(name) and Path(name).is_file() and not (is_images(name) or is_dataset(name)):
+    if exists(name) and located(name).is_file() and not (is_images(name) or is_dataset(name) or part_of(name)):
         kind = stream_kind(Path(name))
     if kind is None:
         if limit is not None:
@@ -125,7 +128,7 @@ def why_streamed(
         return None
     if workers is not None:
         return _BY_WORKERS
-    needed, left = _bytes_in_memory(Path(name), kind, limit), memory_left(limit)
+    needed, left = _bytes_in_memory(located(name), kind, limit), memory_left(limit)
     if left is None or needed <= left:
         return None
     return f"in memory it would take {needed / 1e9:,.2g} GB, and {left / 1e9:,.2g} GB are left"
@@ -257,57 +260,89 @@ def _what_decides(model: Model, table: StreamedTable) -> dict[str, Any]:
     }
 
 
+def is_long(source: str) -> bool:
+    """Whether a file is so long that its predictions are made and written piece by piece, though it
+    fits into memory."""
+    if is_dataset(source) or part_of(source) or not exists(source) or not located(source).is_file():
+        return False
+    kind = None if is_images(source) else stream_kind(Path(source))
+    return kind is not None and _bytes_in_memory(located(source), kind, None) > _LONG_BYTES
+
+
 def predict_streamed(
     model: Fitted,
     source: Sequence[str],
-    out: str | PathLike[str],
+    write: Callable[[Predictions], object],
     *,
     probabilities: bool = True,
     missing: str | None = None,
     unknown: str | None = None,
     header: str = "auto",
+    ids: Sequence[str] = (),
     progress: Callable[[int, int], object] | None = None,
+    noted: Callable[[Sequence[str]], object] | None = None,
 ) -> tuple[int, dict[Any, int]]:
-    """Predict rows of files piece by piece into a Parquet file, written whole or not at all.
+    """Predict rows of files piece by piece.
 
     Args:
         model: a fitted model.
         source: files, folders, patterns.
-        out: the file to write: the columns of `Predictions`.
+        write: takes the predictions of each piece, as those of `prediction_file` does.
         probabilities: whether they are wanted.
-        missing: as for `read_table`; rows are not dropped.
+        missing: as for `read_table`; where rows are dropped, the predictions say which are there.
         unknown: as for `read_table`.
         header: as for `read_table`.
-        progress: called with the rows predicted so far, and about their number.
+        ids: columns that are kept beside the predictions, in place of those of training.
+        progress: called with the rows read so far, and about their number.
+        noted: called with what a user should know about how the rows are read.
 
     Returns:
-        How many rows there are, and how many were put into each class.
+        How many predictions there are, and how many rows were put into each class.
 
     Raises:
-        ArgumentError: rows are to be dropped.
+        ArgumentError: there is no such column, or an option means nothing for these files.
         DataError: the rows do not suit the model.
         FileError: a file is missing or damaged, or lacks a column; or the other cannot be written.
         MissingExtraError: pyarrow is not installed.
     """
-    if missing == "drop":
-        raise ArgumentError("missing='drop': rows that are read piece by piece all get a prediction; leave it out")
-    n_rows, pieces = _pieces(model, source, None, missing, unknown, header, labels=False)
-    if not n_rows:
+    encoder = replace(encoder_of(model), target=None, weight=None)
+    opened = open_pieces(source, encoder, None, header, ids)
+    if not opened.n_rows:
         raise FileError(f"{listing(source, form=str)}: has no rows; there is nothing to predict")
-    from pyarrow import parquet
+    if noted is not None:
+        noted(opened.notes)
+    counts, n_read, n_predicted = Counter[Any](), 0, 0
 
-    done, counts, writer = 0, Counter[Any](), None
-    with atomic_output(out) as stream, ExitStack() as closing:
-        for X, _, _ in pieces:
-            found = predict_rows(model, X, probabilities=probabilities)
-            table = found.to_table()
-            writer = writer or closing.enter_context(parquet.ParquetWriter(stream, table.schema))
-            writer.write_table(table)
-            counts.update(found.counts())
-            done += X.shape[0]
-            if progress is not None:
-                progress(done, max(n_rows, done))
-    return done, dict(sorted(counts.items()))
+    def predicted(X: Any, kept: Array | None, columns: dict[str, Array]) -> None:
+        nonlocal n_predicted
+        found = predict_rows(model, X, probabilities=probabilities, ids=columns)
+        write(found if kept is None else replace(found, rows=n_read + np.flatnonzero(kept) + 1))
+        counts.update(found.counts())
+        n_predicted += X.shape[0]
+
+    whole = encoder_of(model)
+    for frame in opened.frames:
+        frame = whole.named(frame)
+        n_rows, kept = frame.n_rows, None
+        if missing == "drop":
+            frame = opened.encoder.align(frame)
+            kept = ~opened.encoder.incomplete(frame)
+            frame = frame.take(kept)
+        if frame.n_rows:
+            read = encode_rows(frame, opened.encoder, None if missing == "drop" else missing, unknown)
+            assert read.frame is not None
+            predicted(read.X, kept, kept_columns(read.frame, opened.encoder.ids))
+        n_read += n_rows
+        if progress is not None:
+            progress(n_read, max(opened.n_rows, n_read))
+    for X, _ in opened.arrays:
+        predicted(X, None, {})
+        n_read += X.shape[0]
+        if progress is not None:
+            progress(n_read, max(opened.n_rows, n_read))
+    if not n_predicted:
+        raise DataError(f"{listing(source, form=str)}: every row has a missing cell; fill them in")
+    return n_predicted, dict(sorted(counts.items()))
 
 
 def evaluate_streamed(
@@ -501,10 +536,11 @@ def _pieces(
     piece."""
     encoder = encoder_of(model) if labels else replace(encoder_of(model), target=None)
     encoder = encoder if weights else replace(encoder, weight=None)
-    n_rows, tables, arrays = open_pieces(source, encoder, target, header)
+    n_rows, encoder, tables, arrays, _ = open_pieces(source, encoder, target, header)
 
     def pieces() -> Iterator[tuple[Any, Array | None, Array | None]]:
         for frame in tables:
+            frame = encoder_of(model).named(frame)
             if missing == "drop":
                 frame = encoder.align(frame)
                 frame = frame.take(~encoder.incomplete(frame))

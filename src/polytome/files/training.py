@@ -51,6 +51,10 @@ def train(
     categories: str | Sequence[str] = (),
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
+    numbers: str | Mapping[str, str] | None = None,
+    ids: str | Sequence[str] = (),
+    names: Sequence[str] = (),
+    min_level_count: int = 1,
     text: str | Sequence[str] = (),
     text_options: TextOptions | None = None,
     encoding: str | None = None,
@@ -96,6 +100,11 @@ def train(
         references: the level of a category with which the others are compared, as in
             `{"education": "HS-grad"}`. Without a penalty (`C=inf`) each category leaves out a
             level: this one, or else the first in sorted order. With a penalty all stay in.
+        numbers: how numbers with marks are written, by an example such as "1,234.5", for all
+            columns or as `{"price": "1,234.5"}`; see `read_table`.
+        ids: columns that are no features, and that `polytome predict` keeps beside predictions.
+        names: of the columns of a text table without a header line.
+        min_level_count: in how many rows a level must occur; rarer ones become one.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
         encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
@@ -137,6 +146,7 @@ def train(
     table |= {"unknown": unknown, "header": header, "weight": weight}
     table |= {"drop": _names(drop), "categories": _names(categories), "dates": dates}
     table["references"] = references_for(settings, references)
+    table |= {"numbers": numbers, "ids": _names(ids), "names": _names(names), "min_level_count": min_level_count}
     texts: dict[str, Any] = {"text": _names(text), "text_options": text_options, "encoding": encoding}
     in_memory: dict[str, Any] = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
     in_memory |= {

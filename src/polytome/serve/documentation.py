@@ -215,7 +215,9 @@ def _value_schema(column: Column) -> Json:
         return {"type": ["number", *gap]}
     if column.kind == "text":
         return {"type": ["string", *gap], "description": "A text; only the terms that training saw count."}
-    return {"type": ["string", *gap], "description": f"One of the {len(column.levels)} levels that GET /model lists."}
+    said = f"One of the {len(column.levels)} levels that GET /model lists."
+    said += "" if column.other is None else f" Any other text counts as {column.other}."
+    return {"type": ["string", *gap], "description": said}
 
 
 def _example(served: ServedModel) -> dict[str, Any]:

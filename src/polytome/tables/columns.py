@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.tables.encoder import MISSING_MARKS
 from polytome.tables.frames import MISSING_WORDS, Frame
-from polytome.tables.readers.arrow_files import read_columnar
-from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.opening import InputFile
 from polytome.tables.schemas import column_kind, find_columns, without_gap_words
-from polytome.tables.table import kind_of_file
+from polytome.tables.table import is_named, kind_of_file, read_frame
 
 __all__ = ["NamedColumns", "read_columns"]
 
@@ -92,6 +89,7 @@ def read_columns(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "people.csv")
         ...     _ = path.write_text("age,colour\\n25,red\\n,blue\\n")
@@ -99,14 +97,13 @@ def read_columns(
         >>> columns.column("age"), columns.column("colour")
         (array([25., nan]), array(['red', 'blue'], dtype=object))
     """
-    file = InputFile(Path(path), read_limit)
+    file = InputFile(fspath(path), read_limit)
     kind = kind_of_file(file)
-    if kind not in ("delimited", "columnar"):
+    if not is_named(kind):
         raise ArgumentError(
             f"{path}: has no named columns; a formula needs a text table, or a file of Parquet or Arrow"
         )
-    is_text = kind == "delimited"
-    frame = read_delimited(file, header=header, expected=set()) if is_text else read_columnar(file)
+    frame, is_text = read_frame(file, kind, header, set()), kind == "delimited"
     forced = tuple(find_columns(frame, categories, "categories"))
     found = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
     return NamedColumns(frame, forced, found, list(frame.notes))

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polytome.errors import DataError
+from polytome.errors import ArgumentError, DataError
 from polytome.plain.kinds import (
     LARGEST,
     LARGEST_COUNT,
@@ -36,12 +36,14 @@ from polytome.plain.kinds import (
     record,
     refuse,
     text,
+    whole,
 )
 from polytome.plain.names import suggested
 from polytome.tables.date_columns import PARTS, DateParts, is_time, with_parts
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.number_formats import WrittenNumbers, with_written_numbers
 from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
 from polytome.tables.weight_columns import read_weights
 
@@ -50,12 +52,15 @@ __all__ = [
     "MISSING_MARKS",
     "MISSING_REMEDY",
     "MISSING_RULES",
+    "OTHER_LEVEL",
     "UNKNOWN_RULES",
     "Column",
     "Encoder",
     "is_missing",
 ]
 
+OTHER_LEVEL = "(other)"
+"""The level that stands for all levels that training saw in too few rows, and for unknown ones."""
 MISSING_LEVEL = "(missing)"
 """The level that stands for a missing category where `missing="mean"`."""
 MISSING_MARKS = ("?",)
@@ -87,6 +92,8 @@ class Column:
         terms: what a column of text has taught; None for others.
         reference: the level of a category that has no feature, with which the others are compared;
             None where all have one.
+        other: the level that stands for every text that is none of the levels, where training put
+            rare ones together; None for none.
     """
 
     name: str
@@ -95,6 +102,7 @@ class Column:
     fill: float | str | None = None
     terms: TextTerms | None = None
     reference: str | None = None
+    other: str | None = None
 
     @property
     def width(self) -> int:
@@ -159,6 +167,12 @@ class Encoder:
             `MISSING_WORDS` do so too.
         weight: the name of the column that weighted the rows in training; None for equal weights.
         dates: columns of which parts are among `columns`. A table may have the dates or the parts.
+        numbers: columns the numbers of which are written with marks, such as 1,234.5.
+        ids: columns that are kept beside predictions, and no features.
+        layout: the names of all columns of a training table without a header line, in their order;
+            empty where it had one.
+        min_level_count: the rows of training in which a level must occur, else it is put together
+            with others; see `Column.other`.
 
     Example:
         >>> columns = (Column("age", "number"), Column("colour", "category", ("blue", "red")))
@@ -178,6 +192,10 @@ class Encoder:
     marks: tuple[str, ...] = MISSING_MARKS
     weight: str | None = None
     dates: tuple[DateParts, ...] = ()
+    numbers: tuple[WrittenNumbers, ...] = ()
+    ids: tuple[str, ...] = ()
+    layout: tuple[str, ...] = ()
+    min_level_count: int = 1
 
     @property
     def source_names(self) -> tuple[str, ...]:
@@ -207,26 +225,37 @@ class Encoder:
         """Whether a column is text."""
         return any(column.terms is not None for column in self.columns)
 
+    def named(self, frame: Frame) -> Frame:
+        """A frame without a header line with the names that its number of columns shows: those of
+        training, with or without the target, or those of the features."""
+        unlabelled = tuple(name for name in self.layout if name != self.target)
+        features = tuple(column.name for column in self.columns)
+        for known in (self.layout, unlabelled, features, self.source_names):
+            if not frame.headed and len(frame.names) == len(known):
+                return replace(frame, names=known, headed=True)
+        return frame
+
     def align(self, frame: Frame) -> Frame:
         """Find this encoder's columns in a frame.
 
         Columns are matched by name, in any order; others are ignored. A frame without a header that
-        has exactly as many columns as the encoder is matched by position.
+        has exactly as many columns as the encoder, or as the training table had, is matched by
+        position.
 
         Args:
             frame: the table as it was read.
 
         Returns:
-            The frame with the encoder's columns in order, and then the target column and that of
-            weights, if there are any.
+            The frame with the encoder's columns in order, and then the target column, that of
+            weights and those that are kept, if there are any.
 
         Raises:
             DataError: a column is missing; the message lists what was found.
         """
         names = [column.name for column in self.columns]
-        for known in dict.fromkeys([tuple(names), self.source_names]):
-            if not frame.headed and len(frame.names) == len(known):
-                frame = replace(frame, names=known, headed=True)
+        frame = self.named(frame)
+        if self.numbers:
+            frame = with_written_numbers(frame, self.numbers, self.marks)
         if self.dates:
             frame = with_parts(frame, self.dates, self.marks)
         whole = {part: each.name for each in self.dates for part in each.columns}
@@ -234,8 +263,8 @@ class Encoder:
         if lacking and not frame.headed:
             raise DataError(
                 f"{frame.source}: has {len(frame.names)} columns and no header line, where the model needs "
-                f"{len(self.source_names)}: {listing(self.source_names)}; add a header line (or use --header yes if "
-                "line 1 is one)"
+                f"{len(self.layout or self.source_names)}: {listing(self.layout or self.source_names)}; add a header "
+                "line (or use --header yes if line 1 is one)"
             )
         if lacking:
             others = [name for name in frame.names if name not in names]
@@ -243,7 +272,8 @@ class Encoder:
                 f"{frame.source}: lacks the column {listing(lacking, form=lambda name: suggested(name, others))}; "
                 f"found {listing(frame.names)}; name the columns as in training"
             )
-        more = [name for name in (self.target, self.weight) if name is not None and name in frame.names]
+        kept = (self.target, self.weight, *(name for name in self.ids if name not in names))
+        more = [name for name in dict.fromkeys(kept) if name is not None and name in frame.names]
         return replace(frame.select([*names, *more]), headed=True)
 
     def encode(self, frame: Frame) -> Matrix:
@@ -385,6 +415,7 @@ class Encoder:
             {"name": column.name, "kind": column.kind, "levels": list(column.levels), "fill": column.fill}
             | ({} if column.terms is None else {"terms": column.terms.to_json(place, found)})
             | ({} if column.reference is None else {"reference": column.reference})
+            | ({} if column.other is None else {"other": column.other})
             for place, column in enumerate(self.columns)
         ]
         if self.marks == MISSING_MARKS:
@@ -394,8 +425,13 @@ class Encoder:
         if self.weight is None:
             del plain["weight"]  # likewise
         plain["dates"] = [{**each, "parts": list(each["parts"])} for each in plain["dates"]]
-        if not self.dates:
-            del plain["dates"]  # likewise
+        plain["numbers"], plain["ids"] = list(plain["numbers"]), list(self.ids)
+        plain["layout"] = list(self.layout)
+        for name in ("dates", "numbers", "ids", "layout"):
+            if not plain[name]:
+                del plain[name]  # likewise
+        if self.min_level_count == 1:
+            del plain["min_level_count"]  # likewise
         return plain
 
     @classmethod
@@ -434,9 +470,15 @@ class Encoder:
         )
         if len({each.name for each in dates}) < len(dates):
             refuse("encoder.dates names a column twice")
-        rules = {rule: found[rule] for rule in ("missing", "unknown", "label_kind")}
-        marks = tuple(found["marks"])
-        return cls(columns, found["target"], **rules, marks=marks, weight=found["weight"], dates=dates)
+        lists = {name: tuple(found[name]) for name in ("ids", "layout")}
+        numbers = tuple(_written_of(each, f"encoder.numbers[{k}]") for k, each in enumerate(found["numbers"]))
+        if set(lists["ids"]) & {*names, found["target"], found["weight"]}:
+            refuse(f"encoder.ids is {brief(found['ids'])}, of which some are columns of features, labels or weights")
+        if len({*lists["layout"]}) < len(lists["layout"]):
+            refuse(f"encoder.layout is {brief(found['layout'])}: names that do not differ from each other")
+        rules: dict[str, Any] = {rule: found[rule] for rule in ("missing", "unknown", "label_kind", "min_level_count")}
+        rules |= {"marks": tuple(found["marks"]), "weight": found["weight"], "dates": dates, "numbers": numbers}
+        return cls(columns, found["target"], **{**rules, **lists})
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column as it is: NaN where a cell is missing, infinity where it is not a
@@ -478,6 +520,8 @@ class Encoder:
             else position.get(word, lowered.get(word.lower(), _UNSEEN))
             for word in words
         ]
+        if column.other is not None:
+            found = [position[column.other] if place == _UNSEEN else place for place in found]
         return np.array([*found, _GAP], dtype=np.intp)[codes]  # code -1 points at the last
 
     def _codes(self, frame: Frame, column: Column) -> NDArray[np.intp]:
@@ -576,9 +620,11 @@ _COLUMN = record(
         "fill": optional(either(choice(MISSING_LEVEL, ""), real(-LARGEST, LARGEST))),
         "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
         "reference": optional(_TEXT),
+        "other": optional(choice(OTHER_LEVEL)),
     },
-    {"terms": None, "reference": None},
+    {"terms": None, "reference": None, "other": None},
 )
+_WRITTEN = record({"name": _TEXT, "example": _TEXT})
 _DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
 _ENCODER = record(
     {
@@ -590,9 +636,28 @@ _ENCODER = record(
         "marks": listed(_TEXT),
         "weight": optional(_TEXT),
         "dates": listed(_DATE),
+        "numbers": listed(_WRITTEN),
+        "ids": listed(_TEXT),
+        "layout": listed(_TEXT),
+        "min_level_count": whole(1, LARGEST_COUNT),
     },
-    {"marks": list(MISSING_MARKS), "weight": None, "dates": []},
+    {
+        "marks": list(MISSING_MARKS),
+        "weight": None,
+        **{name: [] for name in ("dates", "numbers", "ids", "layout")},
+        "min_level_count": 1,
+    },
 )
+
+
+def _written_of(found: dict[str, Any], what: str) -> WrittenNumbers:
+    """How a column is written, by an example that is one."""
+    written = WrittenNumbers(found["name"], found["example"])
+    try:
+        written.number()
+    except ArgumentError:
+        refuse(f"{what}.example is {brief(found['example'])}, not a number that is written with marks")
+    return written
 
 
 def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DateParts:
@@ -615,6 +680,8 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
     reference = found["reference"]
     if reference is not None and (reference not in levels or len(levels) == 1):
         refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
+    if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
+        refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["kind"] == "text":
         if levels or fill not in (None, ""):
             refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
@@ -632,7 +699,7 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
         refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
     if len(name) * len(levels) > _LONGEST_NAMES:
         refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
-    return Column(name, "category", levels, fill, reference=reference)
+    return Column(name, "category", levels, fill, reference=reference, other=found["other"])
 
 
 def _as_float(value: Any, what: str) -> float:

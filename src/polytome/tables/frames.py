@@ -177,6 +177,11 @@ class NumberCells:
         self._values = values
         self._boolean = boolean
 
+    @property
+    def is_boolean(self) -> bool:
+        """Whether 1 and 0 stand for true and false."""
+        return self._boolean
+
     def __len__(self) -> int:
         return len(self._values)
 

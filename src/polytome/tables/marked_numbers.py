@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["explain_marks"]
+__all__ = ["CURRENCY", "SPACE", "explain_marks"]
 
 _SIGN = r"[-+\u2212]?"
-_SPACE = r"[ \u00a0\u2009\u202f]"
-_AMOUNT = rf"\d(?:[\d.,']|{_SPACE}(?=\d))*"
-_CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK)"
+SPACE = r"[ \u00a0\u2009\u202f]"
+_AMOUNT = rf"\d(?:[\d.,']|{SPACE}(?=\d))*"
+CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK)"
 
 _SHAPES = (
     (
@@ -28,16 +28,16 @@ _SHAPES = (
     ),
     (rf"{_SIGN}\d*,\d+", "looks like a number with a decimal comma; write it with a point"),
     (
-        rf"{_SIGN}[1-9]\d{{0,2}}(({_SPACE}\d{{3}})+|('\d{{3}})+)([.,]\d+)?",
+        rf"{_SIGN}[1-9]\d{{0,2}}(({SPACE}\d{{3}})+|('\d{{3}})+)([.,]\d+)?",
         "looks like a number whose digits are grouped; write it without the marks between them",
     ),
-    (rf"{_SIGN}{_AMOUNT}{_SPACE}?%", "looks like a percentage; write the number alone, in the whole column"),
+    (rf"{_SIGN}{_AMOUNT}{SPACE}?%", "looks like a percentage; write the number alone, in the whole column"),
     (
-        rf"{_SIGN}{_SPACE}?{_CURRENCY}{_SPACE}?{_SIGN}{_AMOUNT}|{_SIGN}{_AMOUNT}{_SPACE}?{_CURRENCY}",
+        rf"{_SIGN}{SPACE}?{CURRENCY}{SPACE}?{_SIGN}{_AMOUNT}|{_SIGN}{_AMOUNT}{SPACE}?{CURRENCY}",
         "looks like an amount of money; write the number alone",
     ),
     (
-        rf"\({_SPACE}?{_CURRENCY}?{_SPACE}?{_AMOUNT}{_SPACE}?{_CURRENCY}?%?\)",
+        rf"\({SPACE}?{CURRENCY}?{SPACE}?{_AMOUNT}{SPACE}?{CURRENCY}?%?\)",
         "looks like a negative number in brackets, as in accounts; write it with a minus sign",
     ),
     (rf"\u2212{_AMOUNT}|{_AMOUNT}-", "looks like a number with another minus sign; write it with - in front"),

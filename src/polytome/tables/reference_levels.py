@@ -17,7 +17,7 @@ import numpy as np
 
 from polytome.errors import ArgumentError, DataError
 from polytome.plain.names import suggested
-from polytome.tables.encoder import MISSING_LEVEL, Column, Encoder
+from polytome.tables.encoder import MISSING_LEVEL, OTHER_LEVEL, Column, Encoder
 from polytome.tables.frames import listing, parse_number
 
 __all__ = ["first_level", "refuse_zero", "same_reference", "with_references"]
@@ -25,13 +25,14 @@ __all__ = ["first_level", "refuse_zero", "same_reference", "with_references"]
 
 def first_level(levels: Sequence[str]) -> str:
     """The level that is left out where none is chosen: the first in sorted order, of numbers the
-    smallest, as R and formulas have it. Missing cells are not compared with unless they are chosen.
+    smallest, as R and formulas have it. Missing cells and rare levels put together are not compared
+    with unless they are chosen, or there is nothing else.
 
     Example:
         >>> first_level(["(missing)", "blue", "red"]), first_level(["10", "2", "3"])
         ('blue', '2')
     """
-    known = [level for level in levels if level != MISSING_LEVEL]
+    known = [level for level in levels if level not in (MISSING_LEVEL, OTHER_LEVEL)] or list(levels)
     numbers = [parse_number(level) for level in known]
     if np.isfinite(numbers).all():
         return known[int(np.argmin(numbers))]

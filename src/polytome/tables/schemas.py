@@ -15,10 +15,25 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError, DataError
 from polytome.plain.names import close_name
 from polytome.tables.date_columns import DateParts, date_parts_of, parts_of_dates, refuse_dates, with_parts
-from polytome.tables.encoder import MISSING_LEVEL, MISSING_MARKS, MISSING_REMEDY, Column, Encoder, is_missing
+from polytome.tables.encoder import (
+    MISSING_LEVEL,
+    MISSING_MARKS,
+    MISSING_REMEDY,
+    OTHER_LEVEL,
+    Column,
+    Encoder,
+    is_missing,
+)
 from polytome.tables.frames import MISSING_WORDS, Frame, listing, parse_number
 from polytome.tables.label_columns import label_kind, refuse_first
 from polytome.tables.marked_numbers import explain_marks
+from polytome.tables.number_formats import (
+    ALL_COLUMNS,
+    WrittenNumbers,
+    find_written_numbers,
+    with_written_numbers,
+    written_numbers_of,
+)
 from polytome.tables.reference_levels import refuse_zero, same_reference, with_references
 from polytome.tables.text_columns import TextOptions, TextTerms, learn_terms, looks_like_text
 from polytome.tables.weight_columns import weight_note
@@ -30,10 +45,12 @@ __all__ = [
     "column_kind",
     "find_column",
     "find_columns",
+    "find_ids",
     "find_weight",
     "learn_dates",
     "learn_encoder",
     "learn_from_fewer",
+    "name_written_numbers",
     "note_fills",
     "note_positions",
     "raise_together",
@@ -210,6 +227,10 @@ def learn_encoder(
     text_options: TextOptions | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
+    numbers: str | Mapping[str, str] | None = None,
+    ids: Sequence[str] = (),
+    layout: Sequence[str] = (),
+    min_level_count: int = 1,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -234,6 +255,10 @@ def learn_encoder(
         text_options: how; None for `TextOptions()`.
         dates: for columns of dates the parts that become columns; see `PARTS`.
         references: the level that has no feature, for categories; see `with_references`.
+        numbers: how numbers are written, for columns or for all of text; see `WrittenNumbers`.
+        ids: columns that are no features and are kept beside predictions; as for `drop`.
+        layout: kept in the encoder.
+        min_level_count: the rows in which a level must occur; rarer ones become one, `OTHER_LEVEL`.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -249,14 +274,22 @@ def learn_encoder(
         ('age', 'colour=blue', 'colour=red')
     """
     notes = list(frame.notes)
-    note_positions(frame.names, [target, *drop, *categories, *text, *([] if weight is None else [weight])], notes)
+    named = [target, *drop, *categories, *text, *ids, *([] if weight is None else [weight])]
+    note_positions(frame.names, named, notes)
     target = find_column(frame, target, "target")
     dropped = set(find_columns(frame, drop, "drop", keep=(target, str(weight))))
     forced = set(find_columns(frame, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(frame, weight, target, {*dropped, *forced})
+    kept = find_ids(frame, ids, {target: "target", **dict.fromkeys(forced, "categories"), str(weight): "weight"})
+    dropped.update(kept)
+    written = name_written_numbers(frame, numbers or {}, {target: "target", **dict.fromkeys(forced, "categories")})
     texts = _find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
     others = {target, weight, *dropped, *forced, *texts}
     index = [name for name in frame.index if name not in others]
+    unread = {*others, *parts_of_dates(dates or {}), *index}
+    written = find_written_numbers(frame, written, unread, marks)
+    frame = with_written_numbers(frame, written, marks)
+    note_written_numbers(written, numbers or {}, notes)
     whole = frame
     parts = learn_dates(frame, lambda: [whole], dates or {}, others, marks)
     frame = with_parts(frame, parts, marks)
@@ -297,16 +330,16 @@ def learn_encoder(
             if kind == "text":
                 columns.append(_learn_text(frame, name, missing, options))
             else:
-                columns.append(_learn_column(frame, name, kind, missing, name in forced))
+                rules = (missing, name in forced, min_level_count)
+                columns.append(_learn_column(frame, name, kind, *rules, notes=notes))
         except DataError as error:
             errors[name] = error
     raise_together(frame.source, [errors[name] for name in names if name in errors])
     gaps = is_missing(frame[target], "category")
     refuse_first(frame, target, gaps, "the label is missing; fill it in, or leave out the row with --missing drop")
-    coded = with_references(columns, references, frame.source)
-    encoder = Encoder(
-        coded, target, missing, unknown, label_kind(frame, target, notes=notes), tuple(marks), weight, parts
-    )
+    coded, kind_of_labels = with_references(columns, references, frame.source), label_kind(frame, target, notes=notes)
+    encoder = Encoder(coded, target, missing, unknown, kind_of_labels, tuple(marks), weight, parts)
+    encoder = replace(encoder, numbers=written, ids=tuple(kept), layout=tuple(layout), min_level_count=min_level_count)
     refuse_zero(encoder, unknown)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
@@ -334,11 +367,75 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
         _learn_text(frame, column.name, encoder.missing, column.terms.options)
         if column.terms is not None
         else same_reference(
-            _learn_column(frame, column.name, column.kind, encoder.missing, forced=True), column, frame.source
+            _learn_column(frame, column.name, column.kind, encoder.missing, True, encoder.min_level_count),
+            column,
+            frame.source,
         )
         for column in encoder.columns
     )
     return replace(encoder, columns=columns)
+
+
+def find_ids(frame: Frame, wanted: Sequence[str], taken: Mapping[str, str]) -> list[str]:
+    """The names of columns that are kept beside predictions, which no other option may name.
+
+    Args:
+        frame: the table.
+        wanted: as for `find_columns`.
+        taken: for columns that other options name these options.
+
+    Raises:
+        ArgumentError: there is no such column, or it is another option's.
+
+    Example:
+        >>> find_ids(Frame.of({"customer": [17], "income": ["low"]}), ["customer"], {"income": "target"})
+        ['customer']
+    """
+    found = find_columns(frame, wanted, "id", keep=taken)
+    if both := [name for name in found if name in taken]:
+        raise ArgumentError(f"id={both[0]!r}: is also named by --{taken[both[0]]}; leave one of them out")
+    return found
+
+
+def name_written_numbers(
+    frame: Frame, numbers: str | Mapping[str, str], taken: Mapping[str, str]
+) -> tuple[WrittenNumbers, ...]:
+    """How columns are written, by the names that the table gives them.
+
+    Args:
+        frame: the table.
+        numbers: an example for all columns of text, or for each column, named as for
+            `find_columns`.
+        taken: for columns that other options name these options.
+
+    Raises:
+        ArgumentError: there is no such column, it is another option's, or an example is none.
+
+    Example:
+        >>> frame = Frame.of({"price": ["1.234,5"], "y": ["a"]})
+        >>> name_written_numbers(frame, {"price": "1.234,5"}, {"y": "target"})
+        (WrittenNumbers(name='price', example='1.234,5'),)
+    """
+    found: dict[str, WrittenNumbers] = {}
+    for each in written_numbers_of(numbers):
+        names = [each.name] if each.name == ALL_COLUMNS else find_columns(frame, [each.name], "numbers", keep=taken)
+        for name in names:
+            if name in taken:
+                raise ArgumentError(f"numbers={name!r}: is also named by --{taken[name]}; leave one of them out")
+            found[name] = WrittenNumbers(name, each.example)
+    return tuple(found.values())
+
+
+def note_written_numbers(written: Sequence[WrittenNumbers], numbers: str | Mapping[str, str], notes: list[str]) -> None:
+    """Say which columns are read by an example that was given for all."""
+    for each in written_numbers_of(numbers):
+        if each.name == ALL_COLUMNS:
+            names = [one.name for one in written if one.example == each.example]
+            notes.append(
+                f"{'column' if len(names) == 1 else 'columns'} {listing(names)}: read as numbers such as {each.example}"
+                if names
+                else f"no column of text holds numbers such as {each.example} alone"
+            )
 
 
 def _find_texts(
@@ -482,7 +579,9 @@ def note_fills(gaps: Mapping[str, int], notes: list[str]) -> None:
         )
 
 
-def _learn_column(frame: Frame, name: str, kind: str, missing: str, forced: bool) -> Column:
+def _learn_column(
+    frame: Frame, name: str, kind: str, missing: str, forced: bool, fewest: int, notes: list[str] | None = None
+) -> Column:
     """Learn the mean of a number column, or the levels of a category."""
     cells = frame[name]
     gaps = is_missing(cells, kind)
@@ -493,18 +592,56 @@ def _learn_column(frame: Frame, name: str, kind: str, missing: str, forced: bool
         )
     if kind == "number":
         return Column(name, "number", fill=float(cells.numbers()[~gaps].mean()) if missing == "mean" else None)
-    n_gaps = int(gaps.sum())
-    return category_column(frame.source, name, cells.words()[1], len(gaps) - n_gaps, n_gaps, missing, forced)
+    codes, words = cells.words()
+    counts = dict(zip(words, np.bincount(codes[codes >= 0], minlength=len(words)).tolist(), strict=True))
+    return category_column(frame.source, name, counts, int(gaps.sum()), missing, forced, fewest, notes)
 
 
 def category_column(
-    source: str, name: str, words: Sequence[str], n_present: int, n_gaps: int, missing: str, forced: bool
+    source: str,
+    name: str,
+    counts: Mapping[str, int],
+    n_gaps: int,
+    missing: str,
+    forced: bool,
+    fewest: int = 1,
+    notes: list[str] | None = None,
 ) -> Column:
-    """The column of a category with these words in so many cells.
+    """The column of a category.
+
+    Args:
+        source: the table's name.
+        name: the column's.
+        counts: how many cells hold each word.
+        n_gaps: how many cells are missing.
+        missing: as for `learn_encoder`.
+        forced: whether it is a category however rare its words are.
+        fewest: the cells that a level needs; rarer words become one, `OTHER_LEVEL`.
+        notes: receives a sentence if there are such.
 
     Raises:
-        DataError: the words hardly repeat, and nobody said that they are a category nevertheless.
+        DataError: the words hardly repeat, and nobody said that they are a category nevertheless;
+            or all of them are too rare for levels.
+
+    Example:
+        >>> category_column("t.csv", "hue", {"red": 5, "blue": 3, "pink": 1}, 0, "error", False, fewest=2).levels
+        ('(other)', 'blue', 'red')
     """
+    n_present, n_words = sum(counts.values()), len(counts)
+    words = [word for word, count in counts.items() if count >= fewest]
+    if counts and not [word for word in words if word != OTHER_LEVEL]:
+        raise DataError(
+            f"{source}, column {name!r}: holds {n_words} different texts, none of them in {fewest} cells or more; "
+            f"leave the column out with --drop {name}, or lower --min-level-count"
+        )
+    if len(words) < n_words:
+        if notes is not None:
+            notes.append(
+                f"column {name!r}: {n_words - len(words):,} of its {n_words:,} levels occur in fewer than {fewest} "
+                f"rows and count as {OTHER_LEVEL!r}, as unknown ones will"
+            )
+        words = [*(word for word in words if word != OTHER_LEVEL), OTHER_LEVEL]
+    other = OTHER_LEVEL if fewest > 1 and OTHER_LEVEL in words else None
     size = sum(len(word.encode()) for word in words)
     rare = any(len(words) > levels and n_present < rows * len(words) for levels, rows in _FEWEST_ROWS)
     if not forced and (rare or size > MOST_LEVEL_BYTES):
@@ -523,4 +660,4 @@ def category_column(
         )
     extra = {MISSING_LEVEL} if missing == "mean" and n_gaps else set()
     fill = MISSING_LEVEL if missing == "mean" else None
-    return Column(name, "category", tuple(sorted({*words, *extra})), fill)
+    return Column(name, "category", tuple(sorted({*words, *extra})), fill, other=other)

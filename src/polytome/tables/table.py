@@ -4,20 +4,24 @@
 |---|---|
 | `.csv` `.tsv` `.tab` | text table |
 | `.parquet` `.pq` `.feather` `.arrow` `.ipc` | Parquet, Arrow |
+| `.jsonl` `.ndjson` `.json` | JSON Lines, or an array of objects |
+| `.xlsx` `.xlsm` `.xlsb` `.xls` `.ods` | a sheet of a workbook: `book.xlsx#Sheet` |
+| `.db` `.sqlite` `.sqlite3` | SQLite: `shop.db#table`, or a query: `shop.db#select ...` |
 | `.npy` `.npz` | NumPy arrays |
 | `.svm` `.libsvm` `.svmlight` | libsvm text |
 | `*-idx3-ubyte` or a folder of IDX files | images such as MNIST |
 | a folder with a subfolder of text files for each class | texts |
-| anything else, such as a pipe | whatever its first bytes show |
+| anything else, such as a pipe, or `-`, the standard input | whatever its first bytes show |
 
-A file may be compressed with gzip or bzip2 (`.csv.gz`), or alone in a zip archive (`.csv.zip`).
+A file may be compressed with gzip, bzip2, xz, zstd or lz4 (`.csv.gz`), or alone in a zip archive
+(`.csv.zip`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -33,11 +37,13 @@ from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, pl
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
+from polytome.tables.readers.json_lines import looks_like_json, read_json_lines
 from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
 from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
+from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import find_column, learn_encoder
+from polytome.tables.schemas import find_column, find_ids, learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -47,15 +53,23 @@ __all__ = [
     "RowOptions",
     "Table",
     "TableOptions",
+    "check_min_level_count",
     "encode_rows",
+    "given_names",
+    "is_named",
+    "keeping",
     "kind_of_file",
     "names_expected",
+    "read_frame",
     "read_table",
 ]
 
 _ENDINGS = {
     **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
     **dict.fromkeys((".parquet", ".pq", ".feather", ".arrow", ".ipc"), "columnar"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "workbook"),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "database"),
     **dict.fromkeys((".svm", ".libsvm", ".svmlight"), "libsvm"),
     ".npy": "npy",
     ".npz": "npz",
@@ -65,10 +79,18 @@ _MAGIC_KINDS = {
     "Arrow": "columnar",
     "Arrow stream": "columnar",
     "Feather V1": "columnar",
+    "Excel workbook": "workbook",
+    "Excel": "workbook",
+    "OpenDocument file": "workbook",
+    "SQLite database": "database",
     "NumPy array": "npy",
     "zip": "npz",
     "IDX": "idx",
 }
+_WITH_HEADERS = ("delimited", "workbook")
+"""Kinds of tables of which the first row may hold names."""
+_WITH_PARTS = ("workbook", "database")
+"""Kinds of files of which a part can be named after `#`."""
 
 
 class RowOptions(TypedDict, total=False):
@@ -81,6 +103,7 @@ class RowOptions(TypedDict, total=False):
     header: str
     read_limit: float | None
     encoding: str | None
+    ids: Sequence[str]
 
 
 class TableOptions(RowOptions, total=False):
@@ -95,6 +118,9 @@ class TableOptions(RowOptions, total=False):
     dates: Mapping[str, str | Sequence[str]] | None
     references: Mapping[str, str] | None
     beside: str | None
+    numbers: str | Mapping[str, str] | None
+    names: Sequence[str]
+    min_level_count: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +172,10 @@ def read_table(
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
     beside: str | None = None,
+    numbers: str | Mapping[str, str] | None = None,
+    ids: Sequence[str] = (),
+    names: Sequence[str] = (),
+    min_level_count: int = 1,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -153,8 +183,8 @@ def read_table(
     """Read a file of features and labels, to train on, or to predict from with a model's encoder.
 
     Args:
-        path: the file, or a folder of IDX files; see the list of endings above. Or a data frame of
-            pandas, polars or Arrow, whose index is no column.
+        path: the file, or a folder of IDX files; see the list of endings above. `-` is the standard
+            input. Or a data frame of pandas, polars or Arrow, whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -166,7 +196,8 @@ def read_table(
             goes missing unnoticed.
         unknown: what to do with a level that training never saw: "error" (the default) or "zero".
             None as for `missing`.
-        header: "yes", "no" or "auto": whether line 1 of a text table holds names.
+        header: "yes", "no" or "auto": whether line 1 of a text table, or row 1 of a sheet, holds
+            names.
         n_features: the number of features that X must have; a libsvm file may show fewer.
         drop: columns to leave out; by name or position.
         categories: columns to read as text, even if they look like numbers or their texts hardly
@@ -188,6 +219,15 @@ def read_table(
             None: all levels get one, as suits a penalty.
         beside: a column that is no feature and comes along with the rows, as that of groups which
             are not to be divided; by name or position.
+        numbers: how numbers are written that have marks, by an example such as "1,234.5",
+            "1.234,5", "$12" or "12.5%": for each column, as in `{"price": "1,234.5"}`, or for every
+            column of text the cells of which are all written so. 12% is read as 12.
+        ids: columns that are no features, and that predictions keep beside them; by name, position
+            or pattern. With an encoder in place of those of training.
+        names: of the columns of a text table or a sheet without a header line; the model then knows
+            them for other such tables.
+        min_level_count: in how many rows of training a level of a category must occur. Rarer ones
+            count as one level, "(other)", as do levels that training never saw.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -203,7 +243,7 @@ def read_table(
             have.
         DataError: what the file holds cannot be used.
         FileError: the file cannot be read, or needs more memory than is allowed.
-        MissingExtraError: the file needs pyarrow and it is not installed.
+        MissingExtraError: the file needs a package that is not installed, such as pyarrow.
 
     Example:
         >>> import tempfile
@@ -222,17 +262,18 @@ def read_table(
     _check_choice("missing", missing, (None, *MISSING_RULES))
     _check_choice("unknown", unknown, (None, *UNKNOWN_RULES))
     _check_choice("header", header, ("auto", "yes", "no"))
+    check_min_level_count(min_level_count)
     file, kind, place = None, "frame", DATA_FRAME
     if not is_data_frame(path):
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
-        file = InputFile(Path(path), read_limit)
-        kind, place = kind_of_file(file), str(path)
-    if header != "auto" and kind != "delimited":
+        file = InputFile(fspath(path), read_limit)
+        kind, place = kind_of_file(file), str(file)
+    if header != "auto" and kind not in _WITH_HEADERS:
         raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
     if encoding is not None and kind != "texts":
         raise ArgumentError(f"encoding={encoding!r}: {place} is not a folder of texts; leave the option out")
-    if file is None or kind in ("delimited", "columnar", "texts"):
+    if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
         if file is None:
@@ -241,12 +282,17 @@ def read_table(
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            frame = read_delimited(file, header=header, expected=expected) if is_text else read_columnar(file)
-        options = drop or categories or marks or weight or dates or references or text_options or beside
+            if names and (kind not in _WITH_HEADERS or header == "yes"):
+                what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
+                raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
+            frame = read_frame(file, kind, "no" if names else header, expected)
+            frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
+        options: Any = drop or categories or marks or weight or dates or references or text_options or beside
+        options = options or numbers or names or min_level_count != 1
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories, dates, references, marks and text are for training; the "
-                "model knows its columns"
+                f"{place}: target, weight, drop, categories, dates, references, numbers, names, marks and text are for "
+                "training; the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -259,12 +305,18 @@ def read_table(
                 "references": references,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
+            rules |= {"numbers": numbers, "ids": ids, "layout": names, "min_level_count": min_level_count}
             if text_options is not None and not text:
                 raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
             table = _train(frame, target, rules, beside)
         else:
+            if encoder.layout and not frame.headed:
+                frame = encoder.named(replace(frame, notes=()))  # which say that there are no names
+            encoder = keeping(encoder, ids, frame.names, place) if ids else encoder
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
+        if numbers or ids or names or min_level_count != 1:
+            raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
         options = drop or marks or categories or weight or text or dates or references or beside
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
@@ -281,13 +333,109 @@ def read_table(
     return table
 
 
+def check_min_level_count(count: int) -> None:
+    """Refuse what is not a number of rows.
+
+    Raises:
+        ArgumentError: it is not a whole number of 1 or more.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ArgumentError(f"min_level_count={count!r}: needs a whole number of rows, 1 or more")
+
+
+def keeping(encoder: Encoder, ids: Sequence[str], names: Sequence[str], source: str) -> Encoder:
+    """An encoder that keeps other columns beside predictions.
+
+    Args:
+        encoder: of a model.
+        ids: their names.
+        names: those of the columns of the rows to predict.
+        source: what messages call these.
+
+    Raises:
+        ArgumentError: there is no such column.
+    """
+    return replace(encoder, ids=tuple(find_ids(Frame(tuple(names), (), source), ids, {})))
+
+
+def given_names(names: Sequence[str], n_columns: int, source: str) -> tuple[str, ...]:
+    """The names that were given for columns without a header line.
+
+    Raises:
+        ArgumentError: there are more or fewer names than columns, one is empty, or one stands
+            twice.
+
+    Example:
+        >>> given_names(["age", "hue"], 2, "people.csv")
+        ('age', 'hue')
+    """
+    found = tuple(str(name).strip() for name in names)
+    if len(found) != n_columns:
+        raise ArgumentError(
+            f"names={listing(found, 3)}: are {len(found)}, and {source} has {n_columns} columns; give each its name"
+        )
+    if twice := [name for place, name in enumerate(found) if name in found[:place] or not name]:
+        raise ArgumentError(
+            f"names: {f'{twice[0]!r} stands twice' if twice[0] else 'one is empty'}; give each column its own name"
+        )
+    return found
+
+
+def is_named(kind: str) -> bool:
+    """Whether files of this kind have named columns.
+
+    Example:
+        >>> is_named("delimited"), is_named("npy")
+        (True, False)
+    """
+    return kind in ("delimited", "columnar", "json", *_WITH_PARTS)
+
+
+def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str]) -> Frame:
+    """Read a file with named columns.
+
+    Args:
+        file: the file.
+        kind: of it; see `kind_of_file`.
+        header: as for `read_table`.
+        expected: names that the table should have.
+
+    Raises:
+        ArgumentError: the part of the file that is named is not there.
+        FileError: the file cannot be read, or needs more memory than is allowed.
+        MissingExtraError: a package is not installed.
+    """
+    if kind == "delimited":
+        return read_delimited(file, header=header, expected=expected)
+    if kind == "workbook":
+        return read_workbook(file, header=header, expected=expected)
+    if kind == "database":  # Python may have been built without SQLite
+        from polytome.tables.readers.databases import read_database
+
+        return read_database(file)
+    return read_json_lines(file) if kind == "json" else read_columnar(file)
+
+
 def names_expected(target: str | None) -> set[str]:
     """The target if it can only be a name, not a position."""
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
 
 
 def kind_of_file(file: InputFile) -> str:
-    """Tell the kind of a file by its ending, or else by its first bytes."""
+    """Tell the kind of a file by its ending, or else by its first bytes.
+
+    Raises:
+        ArgumentError: a part is named of a file that has none.
+    """
+    kind = _kind_of_file(file)
+    if file.part is not None and kind not in _WITH_PARTS:
+        raise ArgumentError(
+            f"{file}: only workbooks and databases have parts that are named after #; leave out #{file.part}"
+        )
+    return kind
+
+
+def _kind_of_file(file: InputFile) -> str:
     if is_text_folder(file.path):
         return "texts"
     if is_folder(file.path) or is_idx_name(file.path):
@@ -297,7 +445,9 @@ def kind_of_file(file: InputFile) -> str:
         return kind
     start = file.starts_with()
     marked = _MAGIC_KINDS.get(kind_of_bytes(start) or "")
-    return marked or ("libsvm" if looks_like_libsvm(start) else "delimited")
+    if marked or looks_like_json(start):
+        return marked or "json"
+    return "libsvm" if looks_like_libsvm(start) else "delimited"
 
 
 def _labels_of(frame: Frame) -> str:

@@ -34,9 +34,10 @@ _MOST_BLOCK_BYTES = (1 << 31) - 1  # which pyarrow holds in 32 bits
 _CELL_BYTES = 16
 """Bytes that a cell takes besides its letters: where it begins, and the number that it becomes."""
 _REMEDIES = {
-    "Excel workbook": "save its table as CSV",
-    "OpenDocument file": "save its table as CSV",
-    "Excel": "save its table as CSV",
+    "Excel workbook": "give it the ending .xlsx, or save its table as CSV",
+    "OpenDocument file": "give it the ending .ods, or save its table as CSV",
+    "Excel": "give it the ending .xls, or save its table as CSV",
+    "SQLite database": "give it the ending .db",
     "zip": "unpack it",
     "gzip": "unpack it",
     "bzip2": "unpack it",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 import math
 import stat
 import zipfile
@@ -20,7 +21,8 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from polytome.errors import ArgumentError, FileError
+from polytome.errors import ArgumentError, FileError, MissingExtraError
+from polytome.tables.readers.whereabouts import STANDARD_INPUT, located, part_of, shown_name
 from polytome.threads import kept
 
 __all__ = [
@@ -36,7 +38,14 @@ __all__ = [
     "read_exactly",
 ]
 
-_COMPRESSIONS = {".gz": ("gzip", b"\x1f\x8b"), ".bz2": ("bzip2", b"BZh"), ".zip": ("zip", b"PK\x03\x04")}
+_COMPRESSIONS = {
+    ".gz": ("gzip", b"\x1f\x8b"),
+    ".bz2": ("bzip2", b"BZh"),
+    ".xz": ("xz", b"\xfd7zXZ\x00"),
+    ".zst": ("zstd", b"\x28\xb5\x2f\xfd"),
+    ".lz4": ("lz4", b"\x04\x22\x4d\x18"),
+    ".zip": ("zip", b"PK\x03\x04"),
+}
 _WORKBOOKS = {
     "Excel workbook": (b"[Content_Types].xml", b"_rels/.rels", b"docProps/", b"xl/"),
     "OpenDocument file": (b"mimetypeapplication/vnd.oasis.opendocument",),
@@ -52,6 +61,8 @@ _MAGIC = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"SQLite format 3\0", "SQLite database"),
     (b"\x89PNG", "PNG image"),
     (b"%PDF", "PDF"),
     (b"\xd0\xcf\x11\xe0", "Excel"),
@@ -127,8 +138,10 @@ def exists(path: str | PathLike[str]) -> bool:
         >>> exists("."), exists("\\0"), exists("a" * 5000)
         (True, False, False)
     """
+    if str(path) == STANDARD_INPUT:
+        return True
     try:
-        Path(path).stat()
+        located(path).stat()
     except PermissionError:  # opening it will say so
         return True
     except (OSError, ValueError):
@@ -164,6 +177,8 @@ def library_errors(source: object, what: str) -> Iterator[None]:
     """
     try:
         yield
+    except MissingExtraError:  # of a decompressor
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FileError(f"{source}: damaged {what} ({reason}); download or write it again") from error
@@ -203,7 +218,7 @@ class InputFile:
     What a pipe delivers is kept, since it can be read only once.
 
     Args:
-        path: the file.
+        path: the file, or what `located` finds.
         read_limit: gigabytes; see `Allowance`.
 
     Example:
@@ -215,11 +230,14 @@ class InputFile:
         b'age,colour'
     """
 
-    def __init__(self, path: Path, read_limit: float | None = None) -> None:
+    def __init__(self, path: str | Path, read_limit: float | None = None) -> None:
         if "\0" in str(path):
             raise FileError(f"{str(path)!r}: contains a zero byte, which a path cannot have; check the name")
         Allowance.of(0, read_limit)  # raises where it is not a limit
-        self.path = path
+        self.path = located(path)
+        self.part = part_of(path)
+        """What its name says after `#`: which sheet or table of it is meant; None where it says
+        nothing."""
         self._read_limit = read_limit
 
     @classmethod
@@ -232,7 +250,7 @@ class InputFile:
         return InputFile(path, self._read_limit)
 
     def __str__(self) -> str:
-        return str(self.path)
+        return shown_name(self.path, self.part)
 
     @property
     @kept
@@ -264,7 +282,8 @@ class InputFile:
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Open it for reading, decompressed if it is gzip, bzip2 or a zip archive of one file.
+        """Open it for reading, decompressed if it is gzip, bzip2, xz, zstd, lz4 or a zip archive of
+        one file.
 
         Raises:
             FileError: see `file_errors`; or the compressed data are cut short, damaged, or
@@ -305,8 +324,8 @@ class InputFile:
             if kind is None:
                 return size
             with library_errors(self, kind), _UNPACK[kind](stream) as inner:
-                found = len(inner.read(_PIECE))
-            return found if found < _PIECE else found * size // max(stream.tell(), 1)
+                found, used = len(inner.read(_PIECE)), max(stream.tell(), 1)
+            return found if found < _PIECE else found * size // used
 
     def members(self) -> list[zipfile.ZipInfo]:
         """The contents of a zip archive."""
@@ -366,9 +385,9 @@ class _Bounded:
     def _piece(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
-        except EOFError as error:
-            raise FileError(f"{self._file}: the compressed file is cut short; download or copy it again") from error
         except Exception as error:  # of the decompressor
+            if isinstance(error, EOFError) or "Truncated" in str(error):
+                raise FileError(f"{self._file}: the compressed file is cut short; download or copy it again") from error
             raise FileError(
                 f"{self._file}: cannot be read or decompressed ({error}); download or copy it again"
             ) from error
@@ -385,15 +404,31 @@ def _only_member(stream: IO[bytes]) -> IO[bytes]:
     return archive.open(members[0])
 
 
+def _by_pyarrow(codec: str) -> Callable[[IO[bytes]], IO[bytes]]:
+    """A decompressor that Python does not have."""
+
+    def decompressed(stream: IO[bytes]) -> IO[bytes]:
+        try:
+            import pyarrow
+        except ImportError as error:
+            raise MissingExtraError(f'{codec} files need pyarrow: pip install "polytome[cli]"') from error
+        return cast(IO[bytes], pyarrow.CompressedInputStream(pyarrow.PythonFile(stream, "r"), codec))
+
+    return decompressed
+
+
 _UNPACK: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     "gzip": lambda stream: cast(IO[bytes], gzip.GzipFile(fileobj=stream)),
     "bzip2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+    "zstd": _by_pyarrow("zstd"),
+    "lz4": _by_pyarrow("lz4"),
     "zip": _only_member,
 }
 
 
 def plain_name(path: Path) -> str:
-    """Return the file's name in lower case without its `.gz`, `.bz2` or `.zip`."""
+    """Return the file's name in lower case without the ending of a compression, such as `.gz`."""
     name = path.name.lower()
     return name.removesuffix(path.suffix.lower()) if path.suffix.lower() in _COMPRESSIONS else name
 

@@ -17,6 +17,7 @@ LABEL_COLUMN, TEXT_COLUMN = "label", "text"
 """The columns of the table that a folder of texts is read as."""
 _OTHER_ENDINGS = (
     *(".csv", ".tsv", ".tab", ".parquet", ".pq", ".feather", ".arrow", ".ipc", ".npy", ".npz"),
+    *(".jsonl", ".ndjson", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".db", ".sqlite", ".sqlite3"),
     *(".svm", ".libsvm", ".svmlight", ".safetensors", *IMAGE_SUFFIXES),
 )
 _SECOND = "latin-1"  # in which every byte is a letter

@@ -56,6 +56,7 @@ class Learner:
         marks: words that mark a missing cell, besides the empty one.
         weight: the column of weights of rows; None for equal ones.
         references: as for `learn_encoder`.
+        min_level_count: as for `learn_encoder`.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Learner:
         marks: Sequence[str],
         weight: str | None = None,
         references: Mapping[str, str] | None = None,
+        min_level_count: int = 1,
     ) -> None:
         self.source, self.target, self.weight, self.references = source, target, weight, references
+        self.min_level_count = min_level_count
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
         self.columns = {name: _Seen(self, name, name in forced) for name in names}
         self.labels = _Seen(self, target, forced=True)
@@ -146,6 +149,7 @@ class Learner:
             )
         coded = with_references(columns, self.references, self.source)
         encoder = Encoder(coded, self.target, self.missing, self.unknown, kind, self.marks, self.weight)
+        encoder = replace(encoder, min_level_count=self.min_level_count)
         refuse_zero(encoder, self.unknown)
         refuse_equal_names(self.source, encoder)
         if self.missing == "mean":
@@ -204,8 +208,9 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
         if column.kind == "number":
             columns.append(replace(column, fill=total / present if encoder.missing == "mean" else None))
         else:
-            words = [level for level, count in zip(column.levels, counted, strict=True) if count]
-            learned = category_column(source, column.name, words, present, n_gaps, encoder.missing, forced=True)
+            words = {level: count for level, count in zip(column.levels, counted, strict=True) if count}
+            rules = (encoder.missing, True, encoder.min_level_count)
+            learned = category_column(source, column.name, words, n_gaps, *rules)
             columns.append(same_reference(learned, column, source))
     return replace(encoder, columns=tuple(columns))
 
@@ -373,7 +378,7 @@ class _Seen:
                 self._count_numbers(values)
         if is_category:
             words = self.without_gaps(notes)
-            column = self._category(words)
+            column = self._category(words, notes)
         else:
             self.n_gaps, self.first_gap = self.n_missing, self.first_missing
             if not self.n_numbers:
@@ -387,17 +392,18 @@ class _Seen:
             self.refuse(self.first_gap, MISSING_REMEDY)
         return column
 
-    def _category(self, words: Frame) -> Column:
+    def _category(self, words: Frame, notes: list[str]) -> Column:
         present = self.table.n_rows - self.n_gaps
-        found = words[self.name].words()[1]
+        codes, found = words[self.name].words()
+        places = np.flatnonzero(codes >= 0)  # of those that mark no missing cell
+        counts = {found[code]: self.counts[place] for place, code in zip(places, codes[places], strict=True)}
         if not present and self.table.missing != "mean":
             raise DataError(
                 f"{self.table.source}, column {self.name!r}: every cell of the rows to learn from is missing; "
                 f"leave the column out with --drop {self.name}"
             )
-        return category_column(
-            self.table.source, self.name, found, present, self.n_gaps, self.table.missing, self.forced
-        )
+        rules = (self.table.missing, self.forced, self.table.min_level_count)
+        return category_column(self.table.source, self.name, counts, self.n_gaps, *rules, notes)
 
     def _is_category(self, values: NDArray[np.float64], notes: list[str]) -> bool:
         """Whether words are names and not numbers; as `learn_encoder` decides it, each word counted

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,18 @@ from polytome.rows.dask import as_workers
 from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
+from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
 from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.schemas import find_column, find_columns, find_weight, learn_dates, note_positions
+from polytome.tables.readers.whereabouts import located, shown_name
+from polytome.tables.schemas import (
+    find_column,
+    find_columns,
+    find_ids,
+    find_weight,
+    learn_dates,
+    name_written_numbers,
+    note_positions,
+)
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -31,10 +41,10 @@ from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
-from polytome.tables.table import kind_of_file, names_expected
+from polytome.tables.table import check_min_level_count, given_names, keeping, kind_of_file, names_expected
 from polytome.tables.weight_columns import check_some_weight
 
-__all__ = ["EncodedPart", "open_pieces", "open_rows", "stream_kind"]
+__all__ = ["EncodedPart", "Pieces", "open_pieces", "open_rows", "stream_kind"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
@@ -133,6 +143,10 @@ def open_rows(
     weight: str | None = None,
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
+    numbers: Mapping[str, str] | str | None = None,
+    ids: Sequence[str] = (),
+    names: Sequence[str] = (),
+    min_level_count: int = 1,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -161,6 +175,10 @@ def open_rows(
         dates: for columns of dates the parts of which each becomes a column; see `read_table`. For
             an age the files are read once more.
         references: for a column of categories the level that gets no feature; see `read_table`.
+        numbers: for columns an example of how their numbers are written; see `read_table`.
+        ids: columns that are no features, and that predictions keep; see `read_table`.
+        names: of the columns of text tables without a header line.
+        min_level_count: in how many rows a level must occur; see `read_table`.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -198,20 +216,26 @@ def open_rows(
     ):
         if value not in allowed:
             raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(filter(None, allowed))}")
+    check_min_level_count(min_level_count)
     limit = bytes_of(memory)
     if (opened := opener_of(source)) is not None:
         if target is None:
             raise ArgumentError("target=None: a data frame of a cluster needs the name of its column of labels")
         if dates:
             raise ArgumentError("dates: of a data frame of a cluster no parts are made; make columns of them there")
+        if numbers or ids or names or min_level_count != 1:
+            raise ArgumentError(
+                "numbers, ids, names and min_level_count are for tables in files and in memory; bring the columns of a "
+                "data frame of a cluster into form there"
+            )
         rules: dict[str, Any] = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
         rules |= {"weight": weight, "references": references}
         return opened(source, target, workers, limit, drop=drop, categories=categories, **rules)
     paths = files_of(source)
     if workers is not None:
-        workers, paths = as_workers(workers), tuple(path.absolute() for path in paths)
+        workers, paths = as_workers(workers), tuple(located(path).absolute() for path in paths)
     kind = _common_kind(paths)
-    name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+    name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
         options = drop or marks or categories or weight or dates or references
@@ -222,9 +246,19 @@ def open_rows(
             )
         return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
-    files = _table_files(paths, kind, header, names_expected(target))
+    if every := next((each for each in written_numbers_of(numbers or {}) if each.name == ALL_COLUMNS), None):
+        raise ArgumentError(
+            f"numbers={every.example!r}: rows that are read piece by piece need the columns that are written so; name "
+            f"each, as COLUMN={every.example}"
+        )
+    if names and (kind != "delimited" or header == "yes"):
+        raise ArgumentError(f"names={listing(names, 3)}: {name} has names of its own; leave one of them out")
+    files = _table_files(paths, kind, "no" if names else header, names_expected(target))
+    if names:
+        files = [_renamed(file, names) for file in files]
     notes: list[str] = list(files[0].notes)
-    names, target, forced, weight = _chosen_columns(files[0], target, drop, categories, weight, notes)
+    layout = names
+    names, target, forced, weight, kept = _chosen_columns(files[0], target, drop, categories, weight, ids, notes)
     read = [*names, target, *([] if weight is None else [weight])]
     _check_alike(files, read, notes)
     piece_rows = _piece_rows(len(names) + 1)
@@ -236,8 +270,10 @@ def open_rows(
     check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
-    rules["references"] = references
+    rules |= {"references": references, "min_level_count": min_level_count}
     header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced
+    taken = {target: "target", **dict.fromkeys(forced, "categories"), **dict.fromkeys(kept, "id")}
+    written = name_written_numbers(header_frame, numbers or {}, taken)
     dated = learn_dates(header_frame, lambda: _frames(parts), dates or {}, others, given)
     rules["forced"] = {*forced, *(part for each in dated for part in each.categories)}
     learner = Learner(name, names_with_parts(names, dated), target, **rules)
@@ -245,13 +281,13 @@ def open_rows(
     for part in parts:
         before = learner.n_rows
         for frame in part.frames():
-            learner.see(with_parts(frame, dated, given))
+            learner.see(with_parts(with_written_numbers(frame, written, given), dated, given))
             if progress is not None:
                 progress(learner.n_rows, max(n_rows, learner.n_rows))
         counted.append(part.checked(learner.n_rows - before, names))
     encoder, more = learner.learned()
     has_gaps = learner.has_gaps()
-    encoder = replace(encoder, dates=dated)
+    encoder = replace(encoder, dates=dated, numbers=written, ids=tuple(kept), layout=tuple(layout))
     classes, codes = learner.labelled(encoder.label_kind)
     encoded, weights = [EncodedPart(part, encoder, part.n_rows) for part in counted if part.n_rows], learner.weighed()
     if missing == "drop" and has_gaps:
@@ -266,6 +302,12 @@ def open_rows(
     )
     seen = tuple(file.file for file in files)
     return StreamedTable(name, X, codes, classes, encoder, seen, (*notes, *more), weight=weights)
+
+
+def _renamed(file: TableFile, names: Sequence[str]) -> TableFile:
+    """A text table without a header line, with names that were given."""
+    assert isinstance(file, TextFile)
+    return replace(file, names=given_names(names, len(file.names), str(file.file)), headed=True)
 
 
 def _frames(parts: Sequence[TablePart]) -> Iterator[Frame]:
@@ -322,23 +364,40 @@ def _table_files(paths: Sequence[Path], kind: str, header: str, expected: set[st
     return [first, *(TextFile.of(path, header, set(first.names)) for path in paths[1:])]
 
 
+class Pieces(NamedTuple):
+    """The rows of files for a model, piece by piece: of tables, or of files of numbers; one of both
+    has no pieces."""
+
+    n_rows: int
+    """About how many there are."""
+    encoder: Encoder
+    """That of the model, which knows the columns that are kept beside predictions."""
+    frames: Iterator[Frame]
+    """Tables with the columns of the encoder."""
+    arrays: Iterator[tuple[Any, NDArray[Any] | None]]
+    """Features and labels."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about how tables are read."""
+
+
 def open_pieces(
-    source: Sequence[str | PathLike[str]], encoder: Encoder, target: str | None = None, header: str = "auto"
-) -> tuple[int, Iterator[Frame], Iterator[tuple[Any, NDArray[Any] | None]]]:
-    """The rows of files for a model piece by piece: of tables as frames with the columns of an
-    encoder, of files of numbers as features and labels.
+    source: Sequence[str | PathLike[str]],
+    encoder: Encoder,
+    target: str | None = None,
+    header: str = "auto",
+    ids: Sequence[str] = (),
+) -> Pieces:
+    """The rows of files for a model piece by piece.
 
     Args:
         source: files, folders, patterns.
         encoder: of the model.
         target: where the labels of `.npy` files are.
         header: as for `open_rows`.
-
-    Returns:
-        About how many rows there are, and both: one of them has no pieces.
+        ids: columns that are kept beside predictions, in place of those of training.
 
     Raises:
-        ArgumentError: an option means nothing for these files.
+        ArgumentError: an option means nothing for these files, or there is no such column.
         FileError: a file is missing or damaged, or lacks one of the columns.
         DataError: there is too little memory.
         MissingExtraError: pyarrow is not installed.
@@ -347,18 +406,25 @@ def open_pieces(
     kind = _common_kind(paths)
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
+        if ids:
+            raise ArgumentError(f"id={ids[0]!r}: {paths[0]} has no named columns; leave the option out")
         n_rows, pieces = array_pieces(paths, kind, len(encoder.feature_names), _piece_rows, target)
-        return n_rows, iter(()), pieces
+        return Pieces(n_rows, encoder, iter(()), pieces)
     if target not in (None, encoder.target):
         raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
     names = list(encoder.source_names)
     files = _table_files(paths, kind, header, set(names))
-    labelled = [*names, *(name for name in (encoder.target, encoder.weight) if name is not None)]
+    if ids:
+        known = files[0].names if files[0].headed else encoder.layout or encoder.source_names
+        encoder = keeping(encoder, ids, known, str(files[0].file))
+    more = (encoder.target, encoder.weight, *encoder.ids)
+    labelled = list(dict.fromkeys([*names, *(name for name in more if name is not None)]))
     parts: list[TablePart] = []
     piece_rows = _piece_rows(len(labelled))
     check_memory(0, piece_rows, len(labelled), max(file.held_bytes for file in files), None)
     for file in files:
-        lacking = [name for name in names if name not in file.names] if file.headed else []
+        wanted = [*names, *(encoder.ids if ids else ())]
+        lacking = [name for name in wanted if name not in file.names] if file.headed else []
         if lacking:
             raise FileError(
                 f"{file.file}: lacks the column {suggested(lacking[0], file.names)}; found "
@@ -368,7 +434,8 @@ def open_pieces(
         chosen = [name for name in labelled if name in file.names] if file.headed else file.names
         parts += file.parts(chosen, piece_rows)
     frames = (frame for part in parts for frame in part.frames())
-    return sum(part.n_rows for part in parts), frames, iter(())
+    notes = () if encoder.layout and not files[0].headed else files[0].notes  # which say that there are no names
+    return Pieces(sum(part.n_rows for part in parts), encoder, frames, iter(()), notes)
 
 
 def _piece_rows(n_columns: int) -> int:
@@ -382,21 +449,24 @@ def _chosen_columns(
     drop: Sequence[str],
     categories: Sequence[str],
     weight: str | None,
+    ids: Sequence[str],
     notes: list[str],
-) -> tuple[list[str], str, set[str], str | None]:
-    """The feature columns, the target, the columns to read as text, and that of weights, as
-    `learn_encoder` finds them."""
+) -> tuple[list[str], str, set[str], str | None, list[str]]:
+    """The feature columns, the target, the columns to read as text, that of weights, and those that
+    are kept, as `learn_encoder` finds them."""
     if target is None:
         raise ArgumentError(
             f"{file.file}: say which column holds the labels with --target NAME (or target=NAME); its columns are "
             f"{listing(file.names)}"
         )
     header = Frame(file.names, (), str(file.file))
-    note_positions(header.names, [target, *drop, *categories, *([] if weight is None else [weight])], notes)
+    note_positions(header.names, [target, *drop, *categories, *ids, *([] if weight is None else [weight])], notes)
     target = find_column(header, target, "target")
     dropped = set(find_columns(header, drop, "drop", keep=(target, str(weight))))
     forced = set(find_columns(header, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(header, weight, target, {*dropped, *forced})
+    kept = find_ids(header, ids, {target: "target", **dict.fromkeys(forced, "categories"), str(weight): "weight"})
+    dropped.update(kept)
     index = [name for name in file.index if name not in {target, weight, *dropped, *forced}]
     names = [name for name in header.names if name not in {target, weight, *dropped, *index}]
     if not names:
@@ -406,7 +476,7 @@ def _chosen_columns(
         "use reset_index() in pandas"
         for name in index
     ]
-    return names, target, forced, weight
+    return names, target, forced, weight, kept
 
 
 def _check_alike(files: Sequence[TableFile], names: Sequence[str], notes: list[str]) -> None:

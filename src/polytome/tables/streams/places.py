@@ -12,6 +12,7 @@ from stat import S_ISDIR, S_ISREG
 
 from polytome.errors import FileError
 from polytome.tables.readers.opening import InputFile, exists, file_errors, is_folder, plain_name
+from polytome.tables.readers.whereabouts import located, shown_name
 
 __all__ = ["SeenFile", "files_of", "is_several", "unbounded"]
 
@@ -97,6 +98,7 @@ class SeenFile:
         Raises:
             FileError: it cannot be read; see `file_errors`.
         """
+        path = located(path)
         with file_errors(path):
             status = path.stat()
             if not S_ISREG(status.st_mode) and not S_ISDIR(status.st_mode):
@@ -117,4 +119,4 @@ class SeenFile:
             )
 
     def __str__(self) -> str:
-        return str(self.path)
+        return shown_name(self.path)
