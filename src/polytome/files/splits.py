@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from polytome.files.training_record import data_hash
 from polytome.models.fitted_source import source_of
+from polytome.numerics.row_numbers import numbers_of
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -38,7 +39,8 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
     random = np.random.default_rng(seed)
     is_test = np.zeros(len(y), dtype=np.bool_)
     for label in np.unique(y):
-        rows = random.permutation(np.flatnonzero(y == label))
+        rows = numbers_of(y == label)
+        random.shuffle(rows)
         is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
     return is_test
 

@@ -229,7 +229,7 @@ def open_rows(
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(read)} columns; there is nothing to read")
     held_bytes = max(file.held_bytes for file in files)
-    check_memory(n_rows, piece_rows, len(read), held_bytes, limit)
+    check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
     header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced
