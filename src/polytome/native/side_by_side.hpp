@@ -1,5 +1,5 @@
-// Columns of a table, written side by side as rows. A few rows at a time stay in cache while columns
-// are read one after the other.
+// Columns of a table, written side by side as rows. A few rows at a time stay in cache while
+// columns are read one after the other.
 #pragma once
 
 #include <algorithm>

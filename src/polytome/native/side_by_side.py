@@ -1,5 +1,5 @@
-"""The columns of a table, written side by side as rows: an array, or a CSR matrix of the entries that
-are not zero."""
+"""The columns of a table, written side by side as rows: an array, or a CSR matrix of the entries
+that are not zero."""
 
 from __future__ import annotations
 

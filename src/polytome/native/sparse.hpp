@@ -94,9 +94,9 @@ inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column
     return {values + first, columns + first, static_cast<Index>(block.bounds[row + 1] - first), block.columns};
 }
 
-// Scores of the rows of a tile, intercept included. Where coefficients of a column have zeros behind
-// them, up to `stride` numbers, there are scores for these too: three outputs and a zero are one
-// stretch, which the entries of a row pass once, and three outputs are two.
+// Scores of the rows of a tile, intercept included. Where coefficients of a column have zeros
+// behind them, up to `stride` numbers, there are scores for these too: three outputs and a zero are
+// one stretch, which the entries of a row pass once, and three outputs are two.
 template <class Stored, class Column>
 void score_rows(const Stored* values, const Column* columns, const SparseBlock& block, Index start, Index rows,
                 const double* coefficients, Index outputs, Index stride, double* scores) {
