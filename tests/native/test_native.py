@@ -744,3 +744,16 @@ def test_a_soft_label_of_zeros_and_ones_keeps_the_digits_of_a_sure_row(instructi
     with mpmath.workdps(60):
         true = 5 * mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(z) - scores[label]) for z in scores))
     assert soft[0] == pytest.approx(float(true), rel=1e-14)
+
+
+@pytest.mark.parametrize("n_outputs", [2, 3, 5, 6, 7, 9, 11])
+def test_sparse_outputs_side_by_side_have_the_bits_that_each_has_alone(each_instruction_set, n_outputs):
+    """Whatever zeros are put behind them."""
+    rng = np.random.default_rng(n_outputs)
+    X = sparse.random(N, D, density=0.2, format="csr", random_state=rng)
+    target, raw = rng.integers(0, 2, (N, n_outputs)), rng.normal(size=(D + 1, n_outputs))
+    _, together = as_rows(X, target).reduce(ValueAndGradient(IndependentSigmoids(n_outputs), raw))
+    assert together.shape == raw.shape
+    for k in range(n_outputs):
+        alone = ValueAndGradient(IndependentSigmoids(1), np.ascontiguousarray(raw[:, [k]]))
+        assert_array_equal(together[:, k], as_rows(X, target[:, [k]]).reduce(alone)[1][:, 0])

@@ -20,7 +20,7 @@ from polytome import LogisticRegression, open_rows
 from polytome.evaluation import measures
 from polytome.files.streamed import evaluate_test_rows, fit_streamed, hold_out_streamed
 from polytome.losses import Softmax
-from polytome.numerics import draws, totals
+from polytome.numerics import row_numbers, totals
 from polytome.passes import ValueAndGradient
 from polytome.rows import rows_of
 from polytome.tables.streams import arrays, lines, opening, text
@@ -95,8 +95,8 @@ def test_opening_keeps_a_byte_for_each_row(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "weight", "held_out", "allowed"),
     [
-        ({"solver": "newton"}, None, 0.2, 10),
-        ({"solver": "lbfgs", "class_weight": "balanced"}, "w", None, 26),  # of which weights are 16
+        ({"solver": "newton"}, None, 0.2, 16),
+        ({"solver": "lbfgs", "class_weight": "balanced"}, "w", None, 24),  # of which weights are 16
     ],
 )
 def test_a_fit_takes_no_more_for_each_row_than_is_forecast(
@@ -108,7 +108,7 @@ def test_a_fit_takes_no_more_for_each_row_than_is_forecast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(measures, "_MOST_ROWS", _PIECE)
-    monkeypatch.setattr(draws, "_ROWS_AT_ONCE", _PIECE)
+    monkeypatch.setattr(row_numbers, "_ROWS_AT_ONCE", _PIECE)
     peaks: list[list[int]] = []
     for n_rows in (2 * _FEW, 2 * _MANY):  # more than samples have
         table, took = opened(write(tmp_path / f"{n_rows}.parquet", n_rows), weight), []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polytome.errors import DataError
 from polytome.files.training_record import data_hash
 from polytome.models.fitted_source import source_of
-from polytome.numerics.draws import numbers_where, shuffled
+from polytome.numerics.row_numbers import numbers_of
 from polytome.tables.date_columns import times_of
 from polytome.tables.frames import Frame, NumberCells
 from polytome.tables.label_columns import refuse_first
@@ -55,7 +55,8 @@ def choose_held_out(y: NDArray[Any], fraction: float, seed: int) -> NDArray[np.b
     random = np.random.default_rng(seed)
     is_test = np.zeros(len(y), dtype=np.bool_)
     for label in np.unique(y):
-        rows = shuffled(numbers_where(y == label), random)
+        rows = numbers_of(y == label)
+        random.shuffle(rows)
         is_test[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
     return is_test
 

@@ -31,7 +31,7 @@ from polytome.models.fitted_source import FittedSource, HeldOut, source_of
 from polytome.models.framed import against_rest
 from polytome.models.model import Model
 from polytome.models.penalty_weights import numbered_weights
-from polytome.numerics.draws import drawn
+from polytome.numerics.row_numbers import drawn
 from polytome.rows import StreamedRows
 from polytome.rows.journal import Journal
 from polytome.solvers.memory import memory_left
@@ -42,7 +42,7 @@ from polytome.tables.readers.opening import exists
 from polytome.tables.readers.whereabouts import located, part_of
 from polytome.tables.streams.arrays import NpyFile
 from polytome.tables.streams.learning import learn_from_fewer_frames
-from polytome.tables.streams.memory import bytes_of
+from polytome.tables.streams.memory import bytes_of, check_held_out
 from polytome.tables.streams.opening import EncodedPart, open_pieces, stream_kind
 from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import is_several, unbounded
@@ -174,6 +174,7 @@ def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> S
             f"test_fraction={fraction:g}: rows of a {table.name} lie with workers, where none are held out; divide the "
             "frame, as randomSplit (Spark) and random_split (Dask) do"
         )
+    check_held_out(table.n_rows, table.X.memory)
     ranks = np.argsort(np.argsort(table.classes)).astype(table.codes.dtype)  # a positive class comes last
     is_test = choose_held_out(ranks[table.codes], fraction, seed)
     if not is_test.any():

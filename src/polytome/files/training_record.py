@@ -220,19 +220,19 @@ def _sparse_columns(table: StreamedTable) -> _Columns:
     places and values one after the other."""
     X, everything = table.X, range(len(table.X.parts))
     low, high, mean = np.full(X.n_features, np.inf), np.full(X.n_features, -np.inf), np.zeros(X.n_features)
-    drawn, sums, ends = np.random.default_rng(0), np.zeros((X.n_features, 2)), [np.zeros(1, dtype=np.int64)]
+    random, sums, end = np.random.default_rng(0), np.zeros((X.n_features, 2)), 0
     squares = np.zeros(X.n_features)
+    digest = hashlib.sha256(_header(X, "sparse"))
+    digest.update(_bytes(np.zeros(1, dtype=np.int64)))
     for _, piece in X.pieces(everything):
         squares += np.asarray(piece.multiply(piece).sum(axis=0)).ravel()
         low = np.minimum(low, piece.min(axis=0).toarray().ravel())
         high = np.maximum(high, piece.max(axis=0).toarray().ravel())
         mean += np.asarray(piece.sum(axis=0)).ravel() / table.n_rows
-        ends.append(ends[-1][-1] + piece.indptr[1:].astype(np.int64))
+        digest.update((end + piece.indptr[1:].astype(np.int64)).astype("<i8").tobytes())
+        end += int(piece.indptr[-1])
         # Equal columns have equal sums, to the last bit, and others hardly ever.
-        sums += piece.T @ drawn.random((piece.shape[0], 2))
-    digest = hashlib.sha256(_header(X, "sparse"))
-    for end in ends:
-        digest.update(end.astype("<i8").tobytes())
+        sums += piece.T @ random.random((piece.shape[0], 2))
     for _, piece in X.pieces(everything):
         digest.update(piece.indices.astype("<i8").tobytes())
     for _, piece in X.pieces(everything):

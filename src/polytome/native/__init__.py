@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
 from polytome.native.descent import Box, Groups, descend, descend_in_groups
 from polytome.native.entries import PRODUCT_IN_OPERATIONS, products_pay
+from polytome.native.side_by_side import Room, write_dense, write_sparse
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
 from polytome.passes import Block, Pass, Sums, added_up
@@ -39,6 +41,7 @@ __all__ = [
     "EachBlock",
     "Groups",
     "Link",
+    "Room",
     "StoredRows",
     "Whole",
     "dual_steps",
@@ -52,6 +55,7 @@ __all__ = [
     "makes_dual_steps",
     "makes_predictions",
     "reduce_block",
+    "rows_of_columns",
     "work_of",
 ]
 
@@ -233,3 +237,25 @@ def group_descent(
     `polytome.native.descent`."""
     compiled = instruction_set() is not None
     return descend_in_groups(compiled, H, groups, corner, absolute, gradient, coefficients, sweeps, tolerance)
+
+
+def rows_of_columns(
+    columns: Sequence[Array], widths: Sequence[int], *, is_sparse: bool, room: Room | None = None
+) -> Any:
+    """The columns of a table as rows: a CSR matrix without zeros, or an array.
+
+    Args:
+        columns: each (n,): numbers, float64; or levels, whole numbers of which each is a column of
+            ones and zeros, -1 for none.
+        widths: how many columns each becomes.
+        is_sparse: whether a CSR matrix is wanted.
+        room: where they are written; None for fresh memory.
+
+    Example:
+        >>> rows_of_columns([np.array([0.5, 2.0]), np.array([1, -1])], [1, 2], is_sparse=False)
+        array([[0.5, 0. , 1. ],
+               [2. , 0. , 0. ]])
+    """
+    starts = np.cumsum([0, *widths], dtype=np.int64)
+    write = write_sparse if is_sparse else write_dense
+    return write(instruction_set() is not None, columns, starts[:-1], int(starts[-1]), room or Room())

@@ -41,6 +41,14 @@ def predict_sparse(
     result: NDArray[Any],
     threads: int,
 ) -> bool: ...
+def dense_table(columns: list[NDArray[Any]], starts: NDArray[Any], X: NDArray[Any]) -> None: ...
+def sparse_table(
+    columns: list[NDArray[Any]],
+    starts: NDArray[Any],
+    values: NDArray[Any],
+    indices: NDArray[Any],
+    ends: NDArray[Any],
+) -> int: ...
 
 class DenseRows:
     def __init__(
@@ -88,7 +96,9 @@ class SparseRows:
         ends: NDArray[Any],
         threads: int,
     ) -> None: ...
-    def value_and_gradient(self, set: str, loss: str, coefficients: NDArray[Any], gradient: NDArray[Any]) -> float: ...
+    def value_and_gradient(
+        self, set: str, loss: str, coefficients: NDArray[Any], gradient: NDArray[Any], outputs: int
+    ) -> float: ...
     def derivatives(
         self,
         set: str,

@@ -22,6 +22,8 @@ using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb:
 using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
 using Order = Bounds;
 using Changed = nb::ndarray<nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Places = nb::ndarray<std::int32_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
+using Ends = nb::ndarray<std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Sums = nb::ndarray<double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 
 inline void require(bool condition, const char* message) {

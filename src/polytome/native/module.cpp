@@ -15,6 +15,7 @@
 #include "interpreter.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
+#include "side_by_side.hpp"
 
 namespace {
 
@@ -134,11 +135,13 @@ double dense_value_and_gradient(const DenseRows& rows, const std::string& set, c
     return shared_pass(pass, rows.block, task, coefficients.size(), rows.shared);
 }
 
+// Behind the coefficients of each column there may be zeros.
 double sparse_value_and_gradient(const SparseRows& rows, const std::string& set, const std::string& loss,
-                                 const Matrix& coefficients, const Gradient& gradient) {
-    require(coefficients.shape(0) == static_cast<std::size_t>(rows.block.columns) + 1,
-            "coefficients: need (columns + 1, outputs)");
-    const Task task = checked_task(loss, rows.shared, rows.block.rows, coefficients, gradient, coefficients.shape(1));
+                                 const Matrix& coefficients, const Gradient& gradient, std::size_t outputs) {
+    require(coefficients.shape(0) == static_cast<std::size_t>(rows.block.columns) + 1 && coefficients.shape(1) >= outputs,
+            "coefficients: need (columns + 1, outputs), or more than outputs");
+    Task task = checked_task(loss, rows.shared, rows.block.rows, coefficients, gradient, outputs);
+    task.stride = static_cast<Index>(coefficients.shape(1));
     return shared_pass(named(set).sparse, rows.block, task, coefficients.size(), rows.shared);
 }
 
@@ -411,6 +414,39 @@ int descend_in_groups(const Matrix& H, const Bounds& starts, const Numbers& corn
                          curvatures.data(), gradient.data(), coefficients.data(), sweeps, tolerance);
 }
 
+// Columns of a table, of numbers or of the levels of categories, as they become rows.
+std::vector<TableColumn> table_columns(const std::vector<AnyVector>& columns, const Bounds& starts, std::size_t rows) {
+    require(starts.shape(0) == columns.size(), "starts: needs one for each column");
+    std::vector<TableColumn> found;
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+        const Number number = number_of(columns[j].dtype());
+        require(number == Number::float64 || number == Number::int64, "columns: need float64 or int64");
+        require(columns[j].shape(0) == rows, "columns: need one entry for each row");
+        const bool is_number = number == Number::float64;
+        const void* data = columns[j].data();
+        found.push_back({is_number ? static_cast<const double*>(data) : nullptr,
+                         is_number ? nullptr : static_cast<const std::int64_t*>(data), starts.data()[j]});
+    }
+    return found;
+}
+
+void dense_table(const std::vector<AnyVector>& columns, const Bounds& starts, const Gradient& X) {
+    const std::vector<TableColumn> found = table_columns(columns, starts, X.shape(0));
+    const InterpreterReleased released;
+    write_dense(found, static_cast<Index>(X.shape(0)), static_cast<Index>(X.shape(1)), X.data());
+}
+
+std::int64_t sparse_table(const std::vector<AnyVector>& columns, const Bounds& starts, const Sums& values,
+                          const Places& indices, const Ends& ends) {
+    require(ends.shape(0) > 0, "ends: needs one more than rows");
+    const std::size_t rows = ends.shape(0) - 1;
+    const std::vector<TableColumn> found = table_columns(columns, starts, rows);
+    require(values.shape(0) == rows * columns.size() && indices.shape(0) == values.shape(0),
+            "values, indices: need one entry for each cell");
+    const InterpreterReleased released;
+    return write_sparse(found, static_cast<Index>(rows), values.data(), indices.data(), ends.data());
+}
+
 }  // namespace
 
 NB_MODULE(_passes, module) {
@@ -429,6 +465,9 @@ NB_MODULE(_passes, module) {
                "result"_a.noconvert(), "threads"_a);
     module.def("predict_sparse", &predict_sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
                "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
+    module.def("dense_table", &dense_table, "columns"_a, "starts"_a.noconvert(), "X"_a.noconvert());
+    module.def("sparse_table", &sparse_table, "columns"_a, "starts"_a.noconvert(), "values"_a.noconvert(),
+               "indices"_a.noconvert(), "ends"_a.noconvert());
     nb::class_<DenseRows>(module, "DenseRows")
         .def(nb::init<const AnyMatrix&, bool, const AnyMatrix&, const AnyMatrix&, const Numbers&, const Bounds&, int>(),
              "X"_a.noconvert(), "single"_a, "target"_a.noconvert(), "offset"_a.noconvert(), "weight"_a.noconvert(),
@@ -451,7 +490,7 @@ NB_MODULE(_passes, module) {
              "data"_a.noconvert(), "indices"_a.noconvert(), "bounds"_a.noconvert(), "columns"_a, "target"_a.noconvert(),
              "offset"_a.noconvert(), "weight"_a.noconvert(), "ends"_a.noconvert(), "threads"_a)
         .def("value_and_gradient", &sparse_value_and_gradient, "set"_a, "loss"_a, "coefficients"_a.noconvert(),
-             "gradient"_a.noconvert())
+             "gradient"_a.noconvert(), "outputs"_a)
         .def("derivatives", &sparse_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
              "scale"_a.noconvert(), "intercept"_a, "sums"_a.noconvert())
         .def("entry_derivatives", &entry_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(),

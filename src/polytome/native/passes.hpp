@@ -64,10 +64,11 @@ struct Task {
     const double* weight;
     const double* coefficients;
     double* gradient;  // of the same shape; added to
+    Index stride = 0;  // of sparse blocks: numbers from one column's coefficients to the next's, at least the outputs
 
     Task part(Index start, Index end, double* sums) const {
         const DenseBlock its_offset = offset.data == nullptr ? offset : offset.part(start, end);
-        return {loss, outputs, target.part(start, end), its_offset, weight + start, coefficients, sums};
+        return {loss, outputs, target.part(start, end), its_offset, weight + start, coefficients, sums, stride};
     }
 };
 

@@ -69,7 +69,7 @@ double sparse_scores(const SparseBlock& block, const Prediction& prediction) {
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         with_entries(block, [&](auto* values, auto* columns) {
-            score_rows(values, columns, block, start, rows, prediction.coefficients, outputs, scores.get());
+            score_rows(values, columns, block, start, rows, prediction.coefficients, outputs, outputs, scores.get());
         });
         wrong += write_rows(prediction, scores.get(), start, rows) ? 0.0 : 1.0;
     }

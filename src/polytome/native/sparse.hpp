@@ -94,15 +94,17 @@ inline Entries<Stored, Column> entries_of_row(const Stored* values, const Column
     return {values + first, columns + first, static_cast<Index>(block.bounds[row + 1] - first), block.columns};
 }
 
-// Scores of the rows of a tile, intercept included.
+// Scores of the rows of a tile, intercept included. Where coefficients of a column have zeros
+// behind them, up to `stride` numbers, there are scores for these too: three outputs and a zero are
+// one stretch, which the entries of a row pass once, and three outputs are two.
 template <class Stored, class Column>
 void score_rows(const Stored* values, const Column* columns, const SparseBlock& block, Index start, Index rows,
-                const double* coefficients, Index outputs, double* scores) {
-    const double* intercepts = coefficients + block.columns * outputs;
+                const double* coefficients, Index outputs, Index stride, double* scores) {
+    const double* intercepts = coefficients + block.columns * stride;
     for (Index i = 0; i < rows; ++i) {
         const auto row = entries_of_row(values, columns, block, start + i);
-        for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
-            score_some<width>(row, coefficients + k, outputs, entry(scores, k, i));
+        for_stretches<widest<double>>(0, stride, [&]<int width>(Index k) {
+            score_some<width>(row, coefficients + k, stride, entry(scores, k, i));
         });
         for (Index k = 0; k < outputs; ++k) *entry(scores, k, i) += intercepts[k];
     }
@@ -110,21 +112,21 @@ void score_rows(const Stored* values, const Column* columns, const SparseBlock& 
 
 template <class Stored, class Column>
 double sparse_rows(const Stored* values, const Column* columns, const SparseBlock& block, const Task& task) {
-    const Index outputs = task.outputs;
-    Scratch<double> scores(outputs * tile_rows), target(outputs * tile_rows);
-    double* intercept_gradient = task.gradient + block.columns * outputs;
+    const Index outputs = task.outputs, stride = task.stride;
+    Scratch<double> scores(stride * tile_rows), target(outputs * tile_rows);
+    double* intercept_gradient = task.gradient + block.columns * stride;
     double value = 0.0;
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        score_rows(values, columns, block, start, rows, task.coefficients, outputs, tile.scores);
+        score_rows(values, columns, block, start, rows, task.coefficients, outputs, stride, tile.scores);
         fill(tile, task, start);
         value += loss_and_residuals(tile, task.loss);
         weigh_residuals(tile, intercept_gradient);
         for (Index i = 0; i < rows; ++i) {
             const auto row = entries_of_row(values, columns, block, start + i);
-            for_stretches<widest<double>>(0, outputs, [&]<int width>(Index k) {
-                add_some<width>(row, entry(tile.scores, k, i), outputs, task.gradient + k);
+            for_stretches<widest<double>>(0, stride, [&]<int width>(Index k) {
+                add_some<width>(row, entry(tile.scores, k, i), stride, task.gradient + k);
             });
         }
     }

@@ -87,7 +87,7 @@ double products_of_entries(const Stored* values, const Column* columns, const Sp
     for (Index start = 0; start < block.rows; start += tile_rows) {
         const Index rows = rows_of_tile(block.rows, start);
         Tile tile{rows, outputs, scores.get(), target.get(), {}};
-        score_rows(values, columns, block, start, rows, task.coefficients, outputs, tile.scores);
+        score_rows(values, columns, block, start, rows, task.coefficients, outputs, outputs, tile.scores);
         fill(tile, task, start);
         std::memcpy(residuals.get(), scores.get(), static_cast<std::size_t>(outputs * tile_rows) * sizeof(double));
         weigh_curvatures(tile, task.loss, curvature.get());

@@ -103,10 +103,29 @@ def _knows_loss(a_pass: ValueAndGradient | Derivatives, rows: StoredRows) -> boo
 
 def _value_and_gradient(instructions: str, a_pass: ValueAndGradient, rows: StoredRows) -> Whole:
     name, raw = loss_name(a_pass.loss, rows.block.target), a_pass.raw
-    coefficients = np.ascontiguousarray(raw.T) if rows.is_dense else doubles(raw)
+    if not rows.is_dense:
+        return _sparse_value_and_gradient(instructions, name, raw, rows)
+    coefficients = np.ascontiguousarray(raw.T)
     gradient = np.zeros(coefficients.shape)  # from the system, which clears pages when they are touched
     compute = partial(rows.bound.value_and_gradient, instructions, name, coefficients, gradient)
-    return Whole(compute, lambda value: (np.asarray(value), _transposed(gradient) if rows.is_dense else gradient))
+    return Whole(compute, lambda value: (np.asarray(value), _transposed(gradient)))
+
+
+_STRETCH = {3: 4, 5: 8, 6: 8, 7: 8}
+"""Outputs beyond a multiple of eight that are passed faster with zeros behind them, in one
+stretch."""
+
+
+def _sparse_value_and_gradient(instructions: str, name: str, raw: Array, rows: StoredRows) -> Whole:
+    n_outputs = raw.shape[1]
+    wide = n_outputs - n_outputs % 8 + _STRETCH.get(n_outputs % 8, n_outputs % 8)
+    coefficients = doubles(raw)
+    if wide > n_outputs:
+        coefficients = np.zeros((len(raw), wide))
+        coefficients[:, :n_outputs] = raw
+    gradient = np.zeros(coefficients.shape)
+    compute = partial(rows.bound.value_and_gradient, instructions, name, coefficients, gradient, n_outputs)
+    return Whole(compute, lambda value: (np.asarray(value), np.ascontiguousarray(gradient[:, :n_outputs])))
 
 
 def _transposed(gradient: Array) -> Array:

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from polytome import native
 from polytome.errors import ArgumentError
-from polytome.numerics.draws import drawn
+from polytome.numerics.row_numbers import drawn, has_one_weight
 from polytome.passes import (
     Block,
     CentredSums,
@@ -246,7 +246,7 @@ def weighted_moments(rows: Rows, near: Array) -> Moments:
         mean = near + offset / weight
         (squares,) = raw.reduce(SquaresOfEntries(mean))
         length = np.sqrt(squares / weight)
-        if not _equal_weights(raw.weight):  # the mean's own rounding matters beside the contribution of light rows
+        if not has_one_weight(raw.weight):  # the mean's own rounding matters beside the contribution of light rows
             (correction,) = raw.reduce(OffsetsOfEntries(mean))
             squares = np.maximum(squares - correction * correction / weight, 0.0)
         deviation = np.sqrt(squares / weight)
@@ -296,12 +296,6 @@ _INDEPENDENT_OF = {
     "ends": ("_kept__moments",),
 }
 """For each field the cached values that do not depend on it."""
-
-
-def _equal_weights(weight: Array) -> bool:
-    """Whether all rows that count have one weight."""
-    counting = weight[weight > 0]
-    return bool((counting == counting[0]).all())
 
 
 class Standardised(ABC):
@@ -487,7 +481,7 @@ class Storage(Standardised):
             counting = np.flatnonzero(self.weight > 0)
             weight = self.weight[counting]
             # Where some rows weigh far more than others, the mean is near those.
-            probability = None if _equal_weights(weight) else weight / weight.sum()
+            probability = None if has_one_weight(weight) else weight / weight.sum()
         sample = np.sort(np.random.default_rng(0).choice(counting, 1 if self.is_sparse else 101, p=probability))
         block = self.at(np.float64).pick(sample)
         values = np.sort(block.X.toarray() if self.is_sparse else block.X, axis=0)

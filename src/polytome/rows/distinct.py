@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from scipy import sparse
 
-from polytome.numerics.draws import drawn
+from polytome.numerics.row_numbers import drawn
 from polytome.rows.arrays import ArrayRows
 from polytome.rows.blocks import Array, Storage
 from polytome.rows.sparse import SparseRows

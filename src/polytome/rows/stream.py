@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from polytome.errors import DataError
-from polytome.numerics.draws import drawn
+from polytome.numerics.row_numbers import drawn, first_positive
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
 from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
@@ -313,7 +313,7 @@ class StreamedRows(Standardised):
     @kept
     def _moments(self) -> Moments:
         # One reading, of sparse rows two or three; and one of the part that has the first rows.
-        first = int(np.argmax(self.weight > 0))
+        first = first_positive(self.weight)
         number = int(np.searchsorted(self._bounds, first, side="right")) - 1
         most = 1 if self.is_sparse else _ROWS_LOOKED_AT
         counting = first + np.flatnonzero(self.weight[first : first + 10 * most] > 0)

@@ -83,7 +83,7 @@ def forecast(objective: Objective, solver: Solver) -> int:
     """
     size = Size.of(objective)
     # In memory: classes, targets, weights, and what it takes to sort them. Rows that are read bring
-    # their classes and weights: the numbers of all, from which a sample is drawn, and as much.
+    # their classes and weights: an order of all rows in four bytes each, to draw a sample.
     labels = (6 if objective.rows.facts.is_resident else 1) * size.rows
     has_hessian = objective.penalty.is_nothing and size.hessian <= LARGEST_HESSIAN**2
     certificate = Newton().numbers_held(size) if has_hessian else 0

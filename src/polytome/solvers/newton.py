@@ -105,8 +105,9 @@ class Newton(Solver):
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
-        NumPy with its terms; and the sample."""
-        sample = 0 if self.sample is None else min(self.sample, size.rows) * size.row
+        NumPy with its terms; the sample; and where models are guarded the extra curvature of each
+        row, before, observed and afterwards."""
+        sample = 3 * size.rows + (0 if self.sample is None else min(self.sample, size.rows) * size.row)
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
             return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample

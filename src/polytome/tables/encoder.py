@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from polytome import native
 from polytome.errors import ArgumentError, DataError
 from polytome.plain.kinds import (
     LARGEST,
@@ -72,7 +73,6 @@ MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or -
 """What a message says of a missing cell where none may be."""
 UNKNOWN_RULES = ("error", "zero")
 """What may happen to a level that training never saw."""
-_BLOCK_ROWS = 2048
 SPARSE_BELOW = 0.25
 """Encoded rows are sparse where fewer than this share of their entries can differ from zero."""
 
@@ -276,11 +276,13 @@ class Encoder:
         more = [name for name in dict.fromkeys(kept) if name is not None and name in frame.names]
         return replace(frame.select([*names, *more]), headed=True)
 
-    def encode(self, frame: Frame) -> Matrix:
+    def encode(self, frame: Frame, room: native.Room | None = None) -> Matrix:
         """Turn the rows of a frame into numbers.
 
         Args:
             frame: a table with this encoder's columns; see `align`.
+            room: where rows are written that are dropped before more are wanted; None for memory
+                of their own.
 
         Returns:
             `(n_rows, len(feature_names))` float64: a CSR array where the columns of categories
@@ -295,14 +297,13 @@ class Encoder:
         frame = self.align(frame)
         if self.has_text:
             return self._beside_texts(frame)
-        width = sum(column.width for column in self.columns)
-        blocks = [
+        columns = [
             self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column)
             for column in self.columns
         ]
-        if self.is_sparse:
-            return self._sparse(blocks, frame.n_rows, width)
-        return self._dense(blocks, frame.n_rows, width)
+        widths = [column.width for column in self.columns]
+        X: Matrix = native.rows_of_columns(columns, widths, is_sparse=self.is_sparse, room=room)
+        return X
 
     def labels(self, frame: Frame) -> NDArray[Any] | None:
         """Read the target column of a frame.
@@ -490,9 +491,8 @@ class Encoder:
     def _numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column, filling gaps only where training decided so."""
         values = self._plain_numbers(frame, column)
-        with np.errstate(over="ignore"):
-            if np.isfinite(values.sum()):  # so all are, in one look at them
-                return values
+        if np.isfinite(values).all():
+            return values
         wrong = np.isinf(values)
         if wrong.any():
             said = explain_marks(frame[column.name].text(int(np.argmax(wrong))))
@@ -528,6 +528,8 @@ class Encoder:
         """Read a category column as positions among its features; -1 is the reference level, or a
         level never seen, where allowed."""
         found = self._filled_positions(frame, column)
+        if column.reference is None and found.min(initial=0) >= 0:
+            return found
         if column.fill is None:
             refuse_first(frame, column.name, found == _GAP, MISSING_REMEDY)
         if self.unknown == "error" or column.reference is not None:
@@ -552,45 +554,6 @@ class Encoder:
         found = self._positions(frame, column)
         if column.fill is not None and column.fill in column.levels:
             return np.where(found == _GAP, column.levels.index(str(column.fill)), found)
-        return found
-
-    def _dense(self, blocks: list[NDArray[Any]], n_rows: int, width: int) -> NDArray[np.float64]:
-        """Write the columns side by side into one array."""
-        X = np.zeros((n_rows, width))
-        for top in range(0, n_rows, _BLOCK_ROWS):  # a few rows at a time stay in cache while columns are written
-            part = X[top : top + _BLOCK_ROWS]
-            start = 0
-            for column, block in zip(self.columns, blocks, strict=True):
-                values = block[top : top + _BLOCK_ROWS]
-                if column.kind == "number":
-                    part[:, start] = values
-                else:
-                    rows = np.flatnonzero(values >= 0)
-                    part[rows, start + values[rows]] = 1.0
-                start += column.width
-        return X
-
-    def _sparse(self, blocks: list[NDArray[Any]], n_rows: int, width: int) -> sparse.csr_array:
-        """Write one entry per row and column of the table, then remove the zeros."""
-        starts = np.cumsum([0, *(column.width for column in self.columns[:-1])], dtype=np.int32)
-        values = np.empty((n_rows, len(blocks)))
-        indices = np.empty((n_rows, len(blocks)), dtype=np.int32)
-        for top in range(0, n_rows, _BLOCK_ROWS):  # as in `_dense`
-            rows = slice(top, top + _BLOCK_ROWS)
-            indices[rows] = starts
-            for j, (column, block) in enumerate(zip(self.columns, blocks, strict=True)):
-                if column.kind == "number":
-                    values[rows, j] = block[rows]
-                else:
-                    indices[rows, j] += np.maximum(block[rows], 0)
-                    values[rows, j] = block[rows] >= 0
-        # Of the type of the indices, where it is long enough: SciPy would copy them otherwise.
-        short = n_rows * len(blocks) <= np.iinfo(np.int32).max
-        ends = np.arange(0, n_rows * len(blocks) + 1, len(blocks), dtype=np.int32 if short else np.int64)
-        X: Any = sparse.csr_array((values.ravel(), indices.ravel(), ends), shape=(n_rows, width))
-        if np.count_nonzero(values) < values.size:  # which takes a third of the time
-            X.eliminate_zeros()
-        found: sparse.csr_array = X
         return found
 
 

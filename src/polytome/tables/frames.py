@@ -187,9 +187,8 @@ class NumberCells:
 
     def numbers(self) -> NDArray[np.float64]:
         """Return the values; an infinite one does not count as a number, just as in text."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(self._values.sum()):  # so all are, in one look at them
-                return self._values
+        if np.isfinite(self._values).all():
+            return self._values
         return np.where(np.isinf(self._values), np.inf, self._values)
 
     def words(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:

@@ -312,10 +312,14 @@ def _coded_text(column: pyarrow.ChunkedArray) -> TextCells:
     cells."""
     import pyarrow
 
-    codes = [np.empty(0, dtype=np.int64)]
+    codes: list[NDArray[np.integer]] = []
     words: list[str | None] = []
     for chunk in column.chunks:
-        present = chunk.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        codes.append(np.where(present < 0, -1, present + len(words)))
+        # As Parquet stores them, in four bytes; others, which may have no sign, in eight.
+        indices = chunk.indices if chunk.type.index_type == pyarrow.int32() else chunk.indices.cast(pyarrow.int64())
+        found = (indices.fill_null(-1) if indices.null_count else indices).to_numpy(zero_copy_only=False)
+        codes.append(np.where(found < 0, -1, found.astype(np.int64) + len(words)) if words else found)
         words += chunk.dictionary.to_pylist()
-    return TextCells(np.concatenate(codes), words)
+    if not codes:
+        return TextCells(np.empty(0, dtype=np.int64), [])
+    return TextCells(codes[0] if len(codes) == 1 else np.concatenate(codes), words)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome import native
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.plain.names import suggested
 from polytome.rows import Stream
@@ -127,7 +128,7 @@ class EncodedPart:
     def read(self) -> Iterator[Any]:
         """The encoded rows piece by piece."""
         for frame in self.frames():
-            yield self.encoder.encode(frame)
+            yield self.encoder.encode(frame, native.Room.of_thread())
 
 
 def open_rows(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.numerics.draws import numbers_where
+from polytome.numerics.row_numbers import numbers_of
 from polytome.numerics.totals import class_totals
 from polytome.rows import Stream
 
@@ -53,7 +53,7 @@ class StreamedTable:
     test_fraction: float | None = None
     seed: int | None = None
     positive: str | None = None
-    rows: NDArray[np.integer[Any]] | None = None
+    rows: NDArray[Any] | None = None
     weight: NDArray[np.float64] | None = None
 
     @property
@@ -76,7 +76,8 @@ class StreamedTable:
     @property
     def class_counts(self) -> NDArray[np.int64]:
         """Rows of each class, (K,)."""
-        return class_totals(self.codes, np.broadcast_to(1.0, self.n_rows), len(self.classes)).astype(np.int64)
+        totals = class_totals(self.codes, np.broadcast_to(1.0, self.n_rows), len(self.classes))
+        return totals.astype(np.int64)
 
     def labelled_pieces(self) -> Iterator[tuple[Any, NDArray[Any], NDArray[Any] | None]]:
         """Features, labels and weights of some rows after the other, each of which is read once."""
@@ -100,7 +101,7 @@ class StreamedTable:
                 chooser: Any = part
                 parts.append(part if own.all() else chooser.only(own))
         entries = self.X.n_entries * int(chosen.sum()) // max(self.n_rows, 1)
-        rows = numbers_where(chosen) if self.rows is None else self.rows[chosen]
+        rows = numbers_of(chosen) if self.rows is None else self.rows[chosen]
         X = replace(self.X, parts=tuple(parts), n_entries=entries)
         weight = None if self.weight is None else self.weight[chosen]
         return replace(self, X=X, codes=self.codes[chosen], rows=rows, weight=weight)
