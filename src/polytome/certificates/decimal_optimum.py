@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.decimal_problem import ONE, ZERO, DecimalProblem, context, exact, solved
+from polytome.objective import Objective
 
 Array = NDArray[Any]
 
@@ -29,26 +30,29 @@ __all__ = ["decimal_optimum", "work_of_a_step"]
 
 _START, _END = Decimal("0.1"), Decimal("1e-30")  # of the null model's objective, for each barrier
 _FALL, _FASTER_FALL = Decimal("0.1"), Decimal("0.001")  # of the barriers, after a step that served
+_SERVED = Decimal("0.9")  # of a step: it was long enough
+_LOST_DIGITS = 20  # of a gradient, at least
 _SMALL = Decimal("1e-3")  # of the null model's objective: from there on they may fall faster
 _WITHIN = Decimal("0.99")  # of the way to a bound, or to a multiplier of 0
 _EXPONENTIAL = 64  # multiplications
 _MAX_LENGTHS = 40
+_FAR = Decimal(100)  # times the largest score: what scores change by in one step
 _STEEP = Decimal("0.3")  # what may be left of a slope
 _NEGLIGIBLE = Decimal("1e-24")  # of the null model's objective, and of a score: what is set to 0
+_SLIGHT = Decimal("1e-12")  # of a score: what may be, where the penalty makes it negligible
 
 
-def work_of_a_step(problem: DecimalProblem) -> float:
+def work_of_a_step(objective: Objective, digits: int = 80) -> float:
     """How many multiplications of eighty digits a step takes."""
-    (n, width), n_outputs = problem.columns.shape, problem.labels.shape[1]
-    pairs = n_outputs * (n_outputs + 1) / 2 if problem.is_softmax else n_outputs
-    side = float(problem.moves.sum())
-    multiplications = n * (3 * n_outputs * _EXPONENTIAL + pairs * width**2) + side**3 / 3 + 20 * side**2
-    return float(multiplications * (problem.digits / 80) ** 1.5)
+    (width, n_outputs), n = objective.shape, objective.rows.n_rows
+    pairs = n_outputs if objective.loss.separable else n_outputs * (n_outputs + 1) / 2
+    multiplications = n * (3 * n_outputs * _EXPONENTIAL + pairs * width**2) + objective.size**3 / 3
+    return float((multiplications + 20 * objective.size**2) * digits / 80)
 
 
-def decimal_optimum(problem: DecimalProblem, start: Array, max_steps: int) -> Array | None:
-    """Coefficients next to the optimum, (n_features + 1, n_outputs); None where that takes more
-    steps, or more digits.
+def decimal_optimum(problem: DecimalProblem, start: Array, max_steps: int) -> tuple[Array, Array] | None:
+    """Coefficients next to the optimum, (n_features + 1, n_outputs), and the same with those that
+    are next to nothing set to 0; None where that takes more steps, or more digits.
 
     Args:
         problem: what is minimised.
@@ -60,14 +64,18 @@ def decimal_optimum(problem: DecimalProblem, start: Array, max_steps: int) -> Ar
         null = exact(problem.objective.null[1]).item()
         end = _END * null
         mu = _START * null if state.count else end
+        # Columns of any size ask for all the digits of the gradient.
+        last, rounding = Decimal("inf"), null * Decimal(10) ** (2 * (_LOST_DIGITS - problem.digits))
         for _ in range(max_steps):
             slope, length = state.step(mu)
             if slope is None:
                 return None
-            if slope > max(mu * state.count, end) or length < Decimal("0.9"):
+            if slope > max(mu * state.count, end) or length < _SERVED:
                 continue
-            if mu <= end and slope <= end:
-                return state.rounded(null, mu)
+            if mu <= end:
+                if slope <= rounding or slope >= last:
+                    return state.U, state.rounded(null, mu)
+                last = slope
             mu = max(end, mu * (_FASTER_FALL if mu < _SMALL * null else _FALL))
     return None
 
@@ -113,14 +121,16 @@ class _Interior:
         return cls(problem, U, none, (none, none), has_bound, count)
 
     def step(self, mu: Decimal) -> tuple[Decimal | None, Decimal]:
-        """One of Newton's steps: its slope, None where there is none; and its length."""
+        """One of Newton's steps: its slope, None where there is none; and its length, whole where
+        the slope is rounding."""
         problem, U = self.problem, self.U
         chosen = problem.moves
         if not self.pushes[0].any() and not self.pushes[1].any():
             self.pushes = self._pushes(mu)
         scores = problem.scores(U)
         q, rest, residual = problem.predictions(scores)
-        gradient = problem.columns.T @ (problem.weight * residual) + problem.quadratic * U + self._barrier_slopes(U, mu)
+        of_penalty = problem.quadratic * U + self._barrier_slopes(U, mu)
+        gradient = problem.columns.T @ (problem.weight * residual) + of_penalty
         H = problem.hessian(q, rest, chosen)
         diagonal = problem.quadratic + self._curvature_of_bounds()
         H[np.diag_indices_from(H)] += diagonal.T[chosen.T]
@@ -131,7 +141,9 @@ class _Interior:
         slope = -Decimal((gradient * step).sum())
         if not slope.is_finite() or slope < 0:
             return None, ZERO
-        length = self._length(scores, step, slope, mu) if slope > 0 else ONE
+        sizes = np.abs(problem.columns).T @ (problem.weight * np.abs(residual)) + np.abs(of_penalty)
+        rounding = problem.slight * Decimal((sizes * np.abs(step)).sum())
+        length = self._length(scores, step, slope, mu) if slope > rounding else ONE
         self._follow(step, length, mu)
         return slope, length
 
@@ -195,7 +207,12 @@ class _Interior:
         problem, U = self.problem, self.U
         longest = min([Decimal("inf"), *_lengths(zip(self._distances(U), (step, -step), self.has_bound, strict=True))])
         moves = problem.columns @ step
-        least, most, length = ZERO, longest, min(ONE, _WITHIN * longest)
+        # Where nothing has curvature, a step is no longer than that is worth a look.
+        far = _FAR * (ONE + Decimal(np.abs(scores).max()))
+        if (largest := Decimal(np.abs(moves).max())) > far:
+            longest = min(longest, far / largest)
+        full = min(ONE, _WITHIN * longest)
+        least, most, length = ZERO, longest, full
         for _ in range(_MAX_LENGTHS):
             tried, reached = length, U + length * step
             _, _, residual = problem.predictions(scores + length * moves)
@@ -203,7 +220,7 @@ class _Interior:
             left = ((problem.weight * residual * moves).sum() + (along * step).sum()) / slope
             if left > _STEEP:
                 most = length
-            elif left < -_STEEP and length < min(ONE, _WITHIN * longest):
+            elif left < -_STEEP and length < full:
                 least = length
             else:
                 break
@@ -237,6 +254,7 @@ class _Interior:
         W = found[:-1]
         norms, largest = problem.norms(W), np.abs(problem.columns[:, :-1]).max(axis=0)[:, None]
         is_zero = (problem.corner[:-1] > 0) & (problem.corner[:-1] * norms <= _NEGLIGIBLE * null)
+        is_zero &= largest * norms <= _SLIGHT
         is_zero |= largest * norms <= _NEGLIGIBLE
         is_zero &= (problem.lower[:-1] <= 0) & (problem.upper[:-1] >= 0)
         W[is_zero] = ZERO

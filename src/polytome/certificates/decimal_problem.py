@@ -41,6 +41,7 @@ _MIN_DIGITS, _MAX_DIGITS = 80, 400
 _SPARE_DIGITS = 10  # sums of as many terms, and some roundings of each
 _FLAT_DIGITS = 20  # of a pivot, fewer than there are: below is rounding
 _MAX_EXACT_INTEGER = 2.0**53
+_LOST_DIGITS = 24  # of a gradient, at most, where the last step to a balance begins
 _BALANCING_STEPS = 40
 _MAX_TILT = Decimal("0.25")
 ZERO, ONE, INFINITE = Decimal(0), Decimal(1), Decimal("inf")
@@ -235,7 +236,7 @@ class DecimalProblem:
         if not chosen.any():
             return U
         scores = self.scores(U)
-        value, close = self.loss_of(scores), Decimal(10) ** (12 - self.digits)
+        value, close = self.loss_of(scores), Decimal(10) ** (_LOST_DIGITS - self.digits)
         for _ in range(_BALANCING_STEPS):
             q, rest, residual = self.predictions(scores)
             gradient = (self.columns.T @ (self.weight * residual)).T[chosen.T]
@@ -243,9 +244,8 @@ class DecimalProblem:
             step = np.full(U.shape, ZERO)
             step.T[chosen.T] = -quotient
             slope = Decimal((gradient * quotient).sum())
-            # Its square is what one more step would leave.
             if slope <= close * close * value:
-                return U
+                return U + step
             for _ in range(60):
                 reached = self.scores(U + step)
                 lower = self.loss_of(reached)

@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 __all__ = ["DecimalProof"]
 
-_MAX_WORK = 4_000_000  # multiplications: each takes about a microsecond
+_MAX_WORK = 6_000_000  # multiplications: each takes half a microsecond
 _MIN_STEPS = 25
 _STEPS_OF_A_PROOF = 8  # passes over the rows, each about a step without its Hessian
 _OPERATIONS_OF_A_SCORE = 64
@@ -49,6 +49,12 @@ class DecimalProof:
         rows, n_outputs = objective.rows, objective.loss.n_outputs
         operations = rows.n_rows * n_outputs * (rows.n_features + 1 + _OPERATIONS_OF_A_SCORE)
         return cls(objective.at(np.float64)) if _STEPS_OF_A_PROOF * operations <= _MAX_WORK else None
+
+    @property
+    def may_find_optimum(self) -> bool:
+        """Whether the data are so tiny that the optimum is found in a few seconds, unless their
+        columns ask for more digits than most."""
+        return _MAX_WORK >= _MIN_STEPS * work_of_a_step(self.objective)
 
     @property
     @kept
@@ -78,20 +84,19 @@ class DecimalProof:
         certificate; None where that takes long."""
         if (problem := self.problem) is None:
             return None
-        steps = int(_MAX_WORK / work_of_a_step(problem))
+        steps = int(_MAX_WORK / work_of_a_step(problem.objective, problem.digits))
         if steps < _MIN_STEPS:
             return None
         found = decimal_optimum(problem, self.objective.null[0][-1], steps)
         if found is None:
             return None
         with localcontext(context(problem.digits)):
-            dual = problem.balanced(found)
-            if dual is None:
+            optimum, sparse = found
+            if (dual := problem.balanced(optimum)) is None:
                 return None
             scale = exact(self.objective.rows.columns.scale)[:, None]
-            W = np.vstack([(dual[:-1]).astype(np.float64), dual[-1:].astype(np.float64)])
-            W = self.objective.canonical(W)
-            raws = [(exact(each) * scale).astype(np.float64) for each in (dual[:-1], W[:-1])]
+            W = self.objective.canonical(sparse.astype(np.float64))
+            raws = [(each * scale).astype(np.float64) for each in (sparse[:-1], exact(W[:-1]))]
             points = [(raw, np.asarray(dual[-1].astype(np.float64))) for raw in raws]
             points += [self._given(problem, *point) for point in points]
             return self._best(problem, points, dual, tol)

@@ -201,7 +201,7 @@ def minimize(
             pass
         if careful and stop in (None, Stop.NONFINITE):
             stop = state.finish_carefully() or stop
-        elif stop in (None, Stop.STALLED, Stop.NONFINITE):
+        elif solver.careful_fallback and stop in (None, Stop.STALLED, Stop.NONFINITE):
             stop = state.finish_in_decimals() or stop
         return state.finish(stop or Stop.STALLED)
 
@@ -282,7 +282,7 @@ class _Minimization:
         patience, max_iterations, max_refused = relay.solver.patience, np.inf, np.inf
         if self.frame is not None:
             max_iterations = relay.solver.fallback_after
-        elif is_careful and HessianRoot.of(self.objective) is not None:
+        elif (is_careful and HessianRoot.of(self.objective) is not None) or self._decimals_may_take_over(relay.solver):
             max_iterations, max_refused = relay.solver.fallback_after, _MAX_REFUSED
         while True:
             try:
@@ -331,7 +331,7 @@ class _Minimization:
     def finish_in_decimals(self) -> Stop | None:
         """Coefficients that hold, where more digits prove it of those that were found, or find the
         optimum of tiny data."""
-        proof = DecimalProof.of(self.objective)
+        proof = self._decimal_proof
         if proof is None:
             return None
         attempts: list[Callable[[], Any]] = [lambda: proof.of_optimum(self.tol)]
@@ -344,6 +344,17 @@ class _Minimization:
                 if self._keep_given(certificate, Given(raw, intercept, intercept)).holds:
                     return _outcome(certificate)
         return None
+
+    @property
+    @kept
+    def _decimal_proof(self) -> DecimalProof | None:
+        """Proofs in decimals, for what has no careful sums of floats."""
+        return None if self._careful_frame is not None else DecimalProof.of(self.objective)
+
+    def _decimals_may_take_over(self, solver: Solver) -> bool:
+        """Whether they find the optimum by themselves."""
+        proof = self._decimal_proof if solver.careful_fallback else None
+        return proof is not None and proof.may_find_optimum
 
     @property
     @kept
