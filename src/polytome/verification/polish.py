@@ -121,7 +121,7 @@ def polished_with_corners(
             size = float((apart * apart).sum())
             if new.value <= ahead.value + float((ahead.gradient * apart).sum()) + size / (2 * length) + 1e-16:
                 break
-            length /= 2
+            length = max(length / 2, np.finfo(np.float64).tiny)  # columns of 1e150 bring it there
         if size == 0:
             break
         best = new if whole(new) < whole(best) else best
