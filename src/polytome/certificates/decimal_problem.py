@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import labels_of, offset_of
+from polytome.losses import Loss, WithOffset, labels_of, offset_of
 from polytome.objective import Objective
 from polytome.penalties import Bounded, ElasticNet, GroupLasso
 from polytome.rows import in_memory
@@ -134,14 +134,17 @@ class DecimalProblem:
         with localcontext(context(digits)):
             weight = exact(rows.weight)[:, None]
             still = np.zeros((n, n_outputs))
-            part = np.sign(loss.curvature(still, rows.target)[0]) if loss.separable else np.ones((n, n_outputs))
+            # At scores of 0, offsets left out, each output that a row takes part in has a curvature.
+            part, alone = np.ones((n, n_outputs)), loss.loss if isinstance(loss, WithOffset) else loss
+            if loss.separable:
+                part = np.sign(alone.curvature(still, labels_of(rows.target))[0])
             offset = offset_of(rows.target)
             return cls(
                 objective,
                 digits,
                 np.hstack([exact(X) * exact(rows.columns.scale), np.full((n, 1), ONE)]),
                 weight / weight.sum() * exact(part),
-                _labels(objective, still),
+                _labels(alone, labels_of(rows.target), still),
                 exact(still if offset is None else offset),
                 exact(np.sign(objective.soft[:, None])) if objective.soft.size else np.full((n, 1), ZERO),
                 is_free,
@@ -426,11 +429,10 @@ def _digits(X: Array, corner: Array, quadratic: Array, lower: Array, upper: Arra
     return min(_MIN_DIGITS + math.ceil(more), _MAX_DIGITS)
 
 
-def _labels(objective: Objective, still: Array) -> Array:
-    """The probabilities of labels, those of a row of several outputs adding up to one."""
-    loss, target = objective.loss, objective.rows.target
-    labels = labels_of(target)
+def _labels(loss: Loss, labels: Array, still: Array) -> Array:
+    """The probabilities of labels, those of a row of several outputs adding up to one; a loss
+    without offsets tells those of its outputs at scores of 0."""
     if not loss.separable and labels.ndim == 2:
         soft = exact(labels)
         return np.asarray(soft / soft.sum(axis=1, keepdims=True))
-    return np.asarray(-np.sum([exact(part) for part in loss.exact_residuals(still, target)[1:]], axis=0))
+    return np.asarray(-np.sum([exact(part) for part in loss.exact_residuals(still, labels)[1:]], axis=0))

@@ -96,9 +96,8 @@ class DecimalProof:
                 return None
             scale = exact(self.objective.rows.columns.scale)[:, None]
             W = self.objective.canonical(sparse.astype(np.float64))
-            raws = [(each * scale).astype(np.float64) for each in (sparse[:-1], exact(W[:-1]))]
-            points = [(raw, np.asarray(dual[-1].astype(np.float64))) for raw in raws]
-            points += [self._given(problem, *point) for point in points]
+            raw = (exact(W[:-1]) * scale).astype(np.float64)
+            points = [(raw, W[-1]), self._given(problem, raw, W[-1])]
             return self._best(problem, points, dual, tol)
 
     def _given(self, problem: DecimalProblem, raw: Array, intercept: Array) -> tuple[Array, Array]:
@@ -161,4 +160,6 @@ class DecimalProof:
         if not total < largest:  # losses are not negative
             total = largest
         rounding = min(rounding + added, total)
-        return Certificate(max(value, total), total, objective.null[1], tol, "proof", strength, None, rounding, **stated)
+        return Certificate(
+            max(value, total), total, objective.null[1], tol, "proof", strength, None, rounding, **stated
+        )
