@@ -54,7 +54,7 @@ class DecimalProof:
     def may_find_optimum(self) -> bool:
         """Whether the data are so tiny that the optimum is found in a few seconds, unless their
         columns ask for more digits than most."""
-        return _MAX_WORK >= _MIN_STEPS * work_of_a_step(self.objective)
+        return _MIN_STEPS * work_of_a_step(self.objective) <= _MAX_WORK
 
     @property
     @kept
