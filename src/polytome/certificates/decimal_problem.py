@@ -134,7 +134,7 @@ class DecimalProblem:
         with localcontext(context(digits)):
             weight = exact(rows.weight)[:, None]
             still = np.zeros((n, n_outputs))
-            # At scores of 0, offsets left out, each output that a row takes part in has a curvature.
+            # At scores of 0, offsets left out, each output of a row has a curvature.
             part, alone = np.ones((n, n_outputs)), loss.loss if isinstance(loss, WithOffset) else loss
             if loss.separable:
                 part = np.sign(alone.curvature(still, labels_of(rows.target))[0])
@@ -210,7 +210,7 @@ class DecimalProblem:
         return Decimal((self.weight * losses).sum())
 
     def norms(self, W: Array) -> Array:
-        """Absolute values, or of each coefficient the norm of its group, (n_features, n_outputs)."""
+        """Absolute values, or of each coefficient its group's norm, (n_features, n_outputs)."""
         if self.groups is None:
             return np.abs(W)
         found = np.full(W.shape, ZERO)
@@ -314,7 +314,7 @@ class DecimalProblem:
         least = least / 3 - self.slight * len(H) * len(H)  # less than 1 / e of it
         if least <= 0:
             return None
-        change = Decimal(((left * scale) ** 2).sum()).sqrt() / least  # of scaled coefficients, in length
+        change = Decimal(((left * scale) ** 2).sum()).sqrt() / least  # of scaled coefficients
         lengths = np.full((len(self.columns), self.is_free.shape[1]), ZERO)
         at = 0
         for k, places in enumerate(np.flatnonzero(each) for each in own):
