@@ -16,13 +16,18 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from decimal import localcontext
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from flint import arb, arb_mat, ctx
 from scipy import sparse
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, PolytomeError, Stop
+from polytome.certificates.decimal_optimum import decimal_optimum
+from polytome.certificates.decimal_problem import DecimalProblem, context
+from polytome.certificates.decimal_problem import exact as as_decimals
 from polytome.evaluation.settled import mean_variation_bound, settled_rows
 from polytome.export import from_torch
 from polytome.files.training_record import record_training
@@ -397,6 +402,28 @@ class Truth:
                         break
         return self.near
 
+    def in_decimals(self) -> Any:
+        """The optimum in more digits than balls have at first, where columns of 1e100 leave nothing
+        of floats; what is evaluated there needs no trust in it. None where it takes long."""
+        seen: list[Any] = []
+        minimum = LogisticRegression._minimum
+
+        def spy(model: LogisticRegression, plan: Any, data: Any) -> Any:
+            seen.append(plan.objective)
+            return minimum(model, plan, data)
+
+        with warnings.catch_warnings(), mock.patch.object(LogisticRegression, "_minimum", spy):
+            warnings.simplefilter("ignore")
+            fit(replace(self.case, settings=self.case.settings | {"max_iter": 0}, warm=False))
+        if not seen or (problem := DecimalProblem.of(seen[0].at(np.float64))) is None:
+            return None
+        if (found := decimal_optimum(problem, seen[0].null[0][-1], 120)) is None:
+            return None
+        with localcontext(context(problem.digits)):
+            W = found[0][:-1] * as_decimals(seen[0].rows.columns.scale)[:, None]
+        rows = [[arb(str(entry)).mid() for entry in row] for row in [*W.tolist(), found[0][-1].tolist()]]
+        return arb_mat(rows[:-1]), rows[-1]
+
     def __str__(self) -> str:
         """One line."""
         text = f"{self.case}\n    {', '.join(self.faults + self.notes)}; {self.seconds:.2f} s"
@@ -506,6 +533,9 @@ def _excess(truth: Truth, problem: BallProblem, point: Any, value: Any) -> bool:
         return True
     if not penalised:
         return True
+    is_rest = problem.l1_ratio > 0 or problem.bounds is not None
+    if is_rest and truth.most > claim.gap and ctx.prec > 600 and (found := truth.in_decimals()) is not None:
+        truth.most = min(truth.most, _above(value - problem.bound(*found)))
     # A gap of exactly 0 can be true and is never reached by a ball: 2^-300 will do.
     return truth.most <= claim.gap + (claim.gap == 0 and ctx.prec > 600) * float(value) * 2.0**-300
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, check_provable, is_separated, separated_outputs
+from polytome.certificates.decimal_proof import DecimalProof
 from polytome.certificates.fenchel import quick_gap
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
 from polytome.curvature.hessian_root import HessianRoot
@@ -200,6 +201,8 @@ def minimize(
             pass
         if careful and stop in (None, Stop.NONFINITE):
             stop = state.finish_carefully() or stop
+        elif solver.careful_fallback and stop in (None, Stop.STALLED, Stop.NONFINITE):
+            stop = state.finish_in_decimals() or stop
         return state.finish(stop or Stop.STALLED)
 
 
@@ -279,7 +282,7 @@ class _Minimization:
         patience, max_iterations, max_refused = relay.solver.patience, np.inf, np.inf
         if self.frame is not None:
             max_iterations = relay.solver.fallback_after
-        elif is_careful and HessianRoot.of(self.objective) is not None:
+        elif (is_careful and HessianRoot.of(self.objective) is not None) or self._decimals_may_take_over(relay.solver):
             max_iterations, max_refused = relay.solver.fallback_after, _MAX_REFUSED
         while True:
             try:
@@ -324,6 +327,34 @@ class _Minimization:
         if (best := frame.best(self.tol)) is not None and self._keep_given(*best).holds:
             return _outcome(best[0])
         return self.run(Relay(newton, objective, starts[int(np.argmin(values))], passes), is_careful=True)
+
+    def finish_in_decimals(self) -> Stop | None:
+        """Coefficients that hold, where more digits prove it of those that were found, or find the
+        optimum of tiny data."""
+        proof = self._decimal_proof
+        if proof is None:
+            return None
+        attempts: list[Callable[[], Any]] = [lambda: proof.of_optimum(self.tol)]
+        if self.certified is not None or self.best is not None:
+            W = self._best_iterate().coefficients if self.certified is None else self.certified.coefficients
+            attempts.insert(0, lambda: proof.of_coefficients(W, self.tol))
+        for attempt in attempts:
+            if (found := attempt()) is not None:
+                certificate, (raw, intercept) = found
+                if self._keep_given(certificate, Given(raw, intercept, intercept)).holds:
+                    return _outcome(certificate)
+        return None
+
+    @property
+    @kept
+    def _decimal_proof(self) -> DecimalProof | None:
+        """Proofs in decimals, for what has no careful sums of floats."""
+        return None if self._careful_frame is not None else DecimalProof.of(self.objective)
+
+    def _decimals_may_take_over(self, solver: Solver) -> bool:
+        """Whether they find the optimum by themselves."""
+        proof = self._decimal_proof if solver.careful_fallback else None
+        return proof is not None and proof.may_find_optimum
 
     @property
     @kept

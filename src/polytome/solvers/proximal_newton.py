@@ -67,6 +67,8 @@ class ProximalNewton(Solver):
     """
 
     largest: int = 2000
+    careful_fallback = True
+    fallback_after = 60
 
     def minimises(self, penalty: Penalty) -> bool:
         """Whether the penalty is made of absolute values, or of norms of groups, and squares if it
