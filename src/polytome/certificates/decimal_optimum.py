@@ -39,6 +39,7 @@ _MAX_LENGTHS = 40
 _FAR = Decimal(100)  # times the largest score: what scores change by in one step
 _STEEP = Decimal("0.3")  # what may be left of a slope
 _NEGLIGIBLE = Decimal("1e-24")  # of the null model's objective, and of a score: what is set to 0
+_LEAST = Decimal("1e-300")  # column
 _SLIGHT = Decimal("1e-12")  # of a score: what may be, where the penalty makes it negligible
 
 
@@ -102,16 +103,15 @@ class _Interior:
     def at(cls, problem: DecimalProblem, intercepts: Array) -> _Interior:
         """Coefficients of 0, or next to it within bounds."""
         lower, upper = problem.lower, problem.upper
-        has_bound = tuple(
-            np.array([[each.is_finite() for each in row] for row in limit]) & problem.moves for limit in (lower, upper)
-        )
+        has_bound = _are_finite(lower) & problem.moves, _are_finite(upper) & problem.moves
         U = np.full(lower.shape, ZERO)
         if problem.objective.fit_intercept:
             b = exact(intercepts)
             U[-1] = b - b[-1] if problem.is_softmax else b
         is_fixed = lower == upper
         U[is_fixed] = lower[is_fixed]
-        reach = ONE / np.maximum(np.abs(problem.columns).max(axis=0), Decimal("1e-300"))[:, None]
+        largest: Any = np.abs(problem.columns).max(axis=0)
+        reach = ONE / np.array([max(each, _LEAST) for each in largest])[:, None]
         for place in zip(*np.nonzero(has_bound[0] | has_bound[1]), strict=True):
             low, high = lower[place], upper[place]
             room = min(reach[place[0], 0], (high - low) / 4)
@@ -150,12 +150,11 @@ class _Interior:
     def _distances(self, U: Array) -> tuple[Array, Array]:
         """To lower and upper bounds; 1 where there is none."""
         down, up = U - self.problem.lower, self.problem.upper - U
-        return tuple(np.where(has, each, ONE) for has, each in zip(self.has_bound, (down, up), strict=True))
+        return np.where(self.has_bound[0], down, ONE), np.where(self.has_bound[1], up, ONE)
 
     def _pushes(self, mu: Decimal) -> tuple[Array, Array]:
-        return tuple(
-            np.where(has, mu / each, ZERO) for has, each in zip(self.has_bound, self._distances(self.U), strict=True)
-        )
+        down, up = self._distances(self.U)
+        return np.where(self.has_bound[0], mu / down, ZERO), np.where(self.has_bound[1], mu / up, ZERO)
 
     def _curvature_of_bounds(self) -> Array:
         down, up = self._distances(self.U)
@@ -195,7 +194,7 @@ class _Interior:
                 crossed = self.along[j, k] * self.U[i, m] + self.along[i, m] * self.U[j, k]
                 H[a, b] -= factor * crossed / (2 * r[j, k])
 
-    def _of_group(self, columns: Array, j: int) -> Array:
+    def _of_group(self, columns: Array, j: Any) -> Array:
         """The places of the coefficients that are in the group of a column."""
         groups = self.problem.groups
         assert groups is not None
@@ -225,7 +224,7 @@ class _Interior:
             else:
                 break
             length = (least + most) / 2 if most <= 4 * least else max(most / 8, (least * most).sqrt())
-        return tried
+        return Decimal(tried)
 
     def _follow(self, step: Array, length: Decimal, mu: Decimal) -> None:
         """Goes along the step, and takes the multipliers to where it leads them."""
@@ -259,6 +258,10 @@ class _Interior:
         is_zero &= (problem.lower[:-1] <= 0) & (problem.upper[:-1] >= 0)
         W[is_zero] = ZERO
         return found
+
+
+def _are_finite(limit: Array) -> NDArray[np.bool_]:
+    return np.array([[each.is_finite() for each in row] for row in limit])
 
 
 def _lengths(parts: Any) -> list[Decimal]:

@@ -44,7 +44,9 @@ _MAX_EXACT_INTEGER = 2.0**53
 _LOST_DIGITS = 24  # of a gradient, at most, where the last step to a balance begins
 _BALANCING_STEPS = 40
 _MAX_TILT = Decimal("0.25")
-ZERO, ONE, INFINITE = Decimal(0), Decimal(1), Decimal("inf")
+ZERO: Any = Decimal(0)  # NumPy has no types for arrays of these
+ONE: Any = Decimal(1)
+INFINITE: Any = Decimal("inf")
 
 _decimal = np.frompyfunc(Decimal, 1, 1)
 _exponential = np.frompyfunc(Decimal.exp, 1, 1)
@@ -102,8 +104,10 @@ class DecimalProblem:
     @classmethod
     def suits(cls, objective: Objective) -> bool:
         """Whether this is made for an objective: a cross-entropy with a penalty or bounds, its rows
-        in memory."""
+        in memory; not for norms with absolute values beside them."""
         penalty, rows = objective.penalty, objective.rows
+        if isinstance(penalty, GroupLasso) and penalty.group_ratio < 1:
+            return False
         return objective.loss.is_cross_entropy and not penalty.is_nothing and rows.facts.is_resident
 
     @classmethod
@@ -131,6 +135,7 @@ class DecimalProblem:
             moves[is_free[:, -1], -1] = False
             is_free[:, -1] = False
         digits = _digits(X * rows.columns.scale, corner, quadratic, lower, upper, objective.null[1])
+        limits = exact(corner), exact(quadratic), exact(lower), exact(upper)
         with localcontext(context(digits)):
             weight = exact(rows.weight)[:, None]
             still = np.zeros((n, n_outputs))
@@ -149,7 +154,7 @@ class DecimalProblem:
                 exact(np.sign(objective.soft[:, None])) if objective.soft.size else np.full((n, 1), ZERO),
                 is_free,
                 moves,
-                *(exact(each) for each in (corner, quadratic, lower, upper)),
+                *limits,
                 penalty.groups if isinstance(penalty, GroupLasso) else None,
             )
 
@@ -177,7 +182,7 @@ class DecimalProblem:
             total = each.sum(axis=1, keepdims=True)
             q, rest = each / total, others / total
         else:
-            small = _exponential(-np.abs(scores))
+            small: Any = _exponential(-np.abs(scores))
             total = ONE + small
             q, rest = (np.where(side, ONE, small) / total for side in (scores > 0, scores <= 0))
         return q, rest, np.where(self.labels == 1, -rest, q - self.labels)
@@ -248,7 +253,7 @@ class DecimalProblem:
             step.T[chosen.T] = -quotient
             slope = Decimal((gradient * quotient).sum())
             if slope <= close * close * value:
-                return U + step
+                return np.asarray(U + step)
             for _ in range(60):
                 reached = self.scores(U + step)
                 lower = self.loss_of(reached)
@@ -296,7 +301,7 @@ class DecimalProblem:
         """How much a score has to change, at most, so that predictions that follow it satisfy the
         equations of what has no penalty; None where that is not known."""
         if not self.is_free.any():
-            return ZERO
+            return Decimal(0)
         own = self.is_free.T
         left = np.abs((self.columns.T @ (self.weight * residual)).T[own])
         left = left + self.slight * (np.abs(self.columns).T @ (self.weight * blurred)).T[own]
@@ -340,14 +345,14 @@ class DecimalProblem:
                 if beyond > 0:
                     by_squares += beyond * beyond / (2 * curvature) if curvature > 0 else INFINITE
                     by_size = max(by_size, beyond / c * largest if c > 0 else INFINITE)
-            return min(by_squares, by_size)
+            return Decimal(min(by_squares, by_size))
         total, steepest = ZERO, ZERO
         for place in zip(*np.nonzero(is_penalised | is_fixed), strict=True):
             terms = (each[place] for each in (self.lower, self.upper, corner, quadratic))
             gains = [_gain_within(G[place] + side * away[place], *terms_) for side, terms_ in _sides(terms)]
             total += max(gain for gain, _ in gains)
             steepest = max(steepest, *(excess for _, excess in gains))
-        return total + (steepest * largest if steepest > 0 else ZERO)
+        return Decimal(total + (steepest * largest if steepest > 0 else ZERO))
 
     @property
     def _flat(self) -> Decimal:
