@@ -11,11 +11,21 @@ from scipy.optimize import minimize as minimize_by_scipy
 from polytome.certificates.careful import CarefulFrame
 from polytome.certificates.certificate import certify, dual_value
 from polytome.certificates.curvature_proof import curvature_bound
+from polytome.certificates.decimal_problem import DecimalProblem
 from polytome.errors import ArgumentError
 from polytome.losses import Logistic, Loss, Softmax, Squared
 from polytome.losses.neurons import PerceptronLoss
 from polytome.objective import Objective
-from polytome.penalties import L2, ElasticNet, NoPenalty, Penalty, WeightedL2
+from polytome.penalties import (
+    L2,
+    Bounded,
+    ElasticNet,
+    GroupLasso,
+    NoPenalty,
+    Penalty,
+    WeightedL2,
+    strength_and_ratio,
+)
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, GradientDescent, Newton, Stop, minimize, train
 
@@ -181,6 +191,33 @@ def test_a_penalty_without_a_modulus_has_a_dual_value():
     W = proximal_path(objective)[-1]
     assert objective.value_and_gradient(W)[0] - dual_value(objective, W) == pytest.approx(0, abs=1e-6)
     assert dual_value(objective, 3 * W) <= objective.value_and_gradient(W)[0]
+
+
+class Doubled(ElasticNet):
+    """Twice the corner, and a class that the library does not know."""
+
+    @property
+    def corner(self) -> Any:
+        return 2 * super().corner
+
+
+def test_decimals_prove_nothing_of_a_penalty_that_they_have_not_written_down():
+    rows, known = as_rows(*noisy(0)), ElasticNet(0.1, 0.5)
+    groups = [GroupLasso(0.1, 0.5, [0, 1], group_ratio=ratio) for ratio in (1.0, 0.5)]
+    cases = [(known, True), (Doubled(0.1, 0.5), False), (groups[0], True), (groups[1], False), (L2(0.1), True)]
+    cases += [(Bounded(known, 0.0, 1.0), True), (Bounded(Doubled(0.1, 0.5), 0.0, 1.0), False), (NoPenalty(), False)]
+    for penalty, suits in cases:
+        assert DecimalProblem.suits(Objective(Logistic(), penalty, rows)) == suits
+
+
+def test_a_penalty_without_squares_is_not_taken_for_none():
+    @dataclass(frozen=True)
+    class Rest(NoPenalty):
+        is_nothing = False
+        has_rest = True
+
+    assert strength_and_ratio(NoPenalty()) == (0.0, 0.0)
+    assert strength_and_ratio(Rest())[0] > 0
 
 
 # Losses

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from polytome.losses import Loss, WithOffset, labels_of, offset_of
 from polytome.objective import Objective
-from polytome.penalties import Bounded, ElasticNet, GroupLasso
+from polytome.penalties import L2, Bounded, ElasticNet, GroupLasso, NoPenalty, WeightedL2, without_bounds
 from polytome.rows import in_memory
 
 Array = NDArray[Any]
@@ -44,6 +44,7 @@ _MAX_EXACT_INTEGER = 2.0**53
 _LOST_DIGITS = 24  # of a gradient, at most, where the last step to a balance begins
 _BALANCING_STEPS = 40
 _MAX_TILT = Decimal("0.25")
+_PENALTIES = (L2, WeightedL2, ElasticNet, NoPenalty)  # their corners are written down here, and no others
 ZERO: Any = Decimal(0)  # NumPy has no types for arrays of these
 ONE: Any = Decimal(1)
 INFINITE: Any = Decimal("inf")
@@ -103,12 +104,13 @@ class DecimalProblem:
 
     @classmethod
     def suits(cls, objective: Objective) -> bool:
-        """Whether this is made for an objective: a cross-entropy with a penalty or bounds, its rows
-        in memory; not for norms with absolute values beside them."""
-        penalty, rows = objective.penalty, objective.rows
-        if isinstance(penalty, GroupLasso) and penalty.group_ratio < 1:
-            return False
-        return objective.loss.is_cross_entropy and not penalty.is_nothing and rows.facts.is_resident
+        """Whether this is made for an objective: a cross-entropy, rows in memory, and one of the
+        library's penalties, perhaps within bounds; of these not norms with absolute values beside
+        them."""
+        penalty = without_bounds(objective.penalty)
+        is_known = type(penalty) in _PENALTIES or (type(penalty) is GroupLasso and penalty.group_ratio == 1)
+        is_bare = objective.penalty.is_nothing
+        return is_known and not is_bare and objective.loss.is_cross_entropy and objective.rows.facts.is_resident
 
     @classmethod
     def of(cls, objective: Objective) -> DecimalProblem | None:

@@ -252,7 +252,8 @@ def strength_and_ratio(penalty: Penalty) -> tuple[float, float]:
         return strength_and_ratio(penalty.penalty)
     if isinstance(penalty, ElasticNet | GroupLasso):
         return penalty.strength, penalty.l1_ratio
-    return penalty.modulus, 0.0
+    # A penalty without squares is one nevertheless.
+    return 0.0 if penalty.is_nothing else max(penalty.modulus, np.finfo(np.float64).tiny), 0.0
 
 
 def without_bounds(penalty: Penalty) -> Penalty:
