@@ -152,7 +152,7 @@ def test_on_paper_the_bottleneck_is_named() -> None:
     assert alone.reading_seconds == pytest.approx(1_000.0)
     assert alone.pass_seconds >= 1_000.0
     assert alone.bottleneck.startswith("memory")
-    assert alone.memory > 6e10  # sixteen bytes for each label
+    assert alone.memory > 3e10  # eight bytes for each row
     slow_disk = cost_on_paper(model, **SHAPE, memory=1e13, disk=1e3, workers=Workers(2))
     assert slow_disk.is_read is False  # where it fits, nothing is read
     slow_disk = cost_on_paper(model, **SHAPE, memory=8e11, disk=1e3)

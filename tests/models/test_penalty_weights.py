@@ -187,7 +187,17 @@ def test_the_independent_check_confirms_it(kind):
         assert verify(model, both, labels(3)).verdict == "refuted"
 
 
-def test_columns_without_weight_that_depend_on_each_other_in_another_way_end_honestly():
+def test_columns_without_weight_that_depend_but_for_the_last_digit_are_proved_in_decimals():
+    nearly = np.hstack([X, np.pi * X[:, 1:2]])
+    model = LogisticRegression(penalty_weights=[1, 0, 1, 1, 0]).fit(nearly, labels(2))
+    assert model.stop_ is Stop.CERTIFIED
+    # With all digits the last column says what no multiple of the other does, and may help.
+    alone = LogisticRegression(penalty_weights=[1, 0, 1, 1], tol=1e-9).fit(X, labels(2))
+    assert model.certificate_.objective - model.certificate_.gap <= alone.certificate_.objective
+
+
+def test_more_columns_without_weight_that_depend_in_another_way_end_honestly(monkeypatch):
+    monkeypatch.setattr("polytome.certificates.decimal_proof._MAX_WORK", 0.0)  # as for more rows
     nearly = np.hstack([X, np.pi * X[:, 1:2]])
     with pytest.warns(UserWarning, match="penalty weight is 0 may tell some classes apart perfectly, or depend"):
         model = LogisticRegression(penalty_weights=[1, 0, 1, 1, 0]).fit(nearly, labels(2))

@@ -397,6 +397,7 @@ SPARSE = {**CSR, "columns": 2, **SHARED}
 SCORES = {"X": np.zeros((4, 3)), "single": False, **SHARED}
 
 VALUE = {"loss": "softmax of codes", "coefficients": np.zeros((3, 3)), "gradient": np.zeros((3, 3))}
+VALUE_OF_SPARSE = {**VALUE, "outputs": 3}
 DERIVATIVES = {
     "loss": "softmax of codes",
     "coefficients": np.zeros((3, 3)),
@@ -473,8 +474,10 @@ WRONG = [
     *changes(
         SPARSE,
         "value_and_gradient",
-        VALUE,
+        VALUE_OF_SPARSE,
         ValueError,
+        {"outputs": 0},
+        {"outputs": 4},
         {"bounds": np.array([0, 1, 2, 3, 5])},
         {"bounds": np.array([0, 2, 1, 3, 4])},
         {"bounds": np.array([-1, 1, 2, 3, 4])},
@@ -488,7 +491,7 @@ WRONG = [
     *changes(
         SPARSE,
         "value_and_gradient",
-        VALUE,
+        VALUE_OF_SPARSE,
         TypeError,
         {"bounds": np.arange(5, dtype=np.int32)},
         {"data": np.ones(8)[::2]},

@@ -380,7 +380,7 @@ def test_images_and_models_that_do_not_suit_each_other_are_refused_in_one_line(
     image, table = folder / "1" / "z.png", tmp_path / "rows.csv"
     table.write_text("1,2\n")
     assert "is not an image" in refused("predict", digits_model, image, table)
-    assert "give --out FILE.parquet" in refused("predict", digits_model, table, table)
+    assert "has 2 columns and no header line" in refused("predict", digits_model, table, table)
     assert "takes no --missing" in refused("predict", digits_model, image, "--missing", "drop")
     assert "no such file" in refused("predict", digits_model, tmp_path / "absent.png")
     done("train", "iris", "--out", tmp_path / "iris.safetensors")

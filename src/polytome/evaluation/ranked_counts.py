@@ -93,7 +93,7 @@ def ranking_of_counts(hits: Array, misses: Array, differ: Array) -> tuple[Rankin
 
     Example:
         >>> ranking_of_counts(np.array([1.0, 1.0]), np.array([0.0, 1.0]), np.array([False, True]))
-        (Ranking(auc=0.75, average_precision=0.8333333333333333), 0.5)
+        (Ranking(auc=0.75, average_precision=0.8333333333333333), 0.25)
     """
     after, wrong = np.cumsum(hits), np.cumsum(misses)
     if not (len(after) and after[-1] > 0 and wrong[-1] > 0):

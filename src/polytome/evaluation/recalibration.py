@@ -74,7 +74,7 @@ class Recalibration:
     @property
     def helps(self) -> bool:
         """Whether the log loss is better beyond doubt."""
-        return self.log_loss_gain.low > 0
+        return bool(self.log_loss_gain.low > 0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""

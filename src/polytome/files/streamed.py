@@ -310,12 +310,12 @@ def predict_streamed(
     opened = open_pieces(source, encoder, None, header, ids)
     if not opened.n_rows:
         raise FileError(f"{listing(source, form=str)}: has no rows; there is nothing to predict")
-    if noted is not None:
-        noted(opened.notes)
     counts, n_read, n_predicted = Counter[Any](), 0, 0
 
     def predicted(X: Any, kept: Array | None, columns: dict[str, Array]) -> None:
         nonlocal n_predicted
+        if noted is not None and not n_predicted:  # not before the first rows suit the model
+            noted(opened.notes)
         found = predict_rows(model, X, probabilities=probabilities, ids=columns)
         write(found if kept is None else replace(found, rows=n_read + np.flatnonzero(kept) + 1))
         counts.update(found.counts())

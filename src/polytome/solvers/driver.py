@@ -352,8 +352,9 @@ class _Minimization:
         return None if self._careful_frame is not None else DecimalProof.of(self.objective)
 
     def _decimals_may_take_over(self, solver: Solver) -> bool:
-        """Whether they find the optimum by themselves."""
-        proof = self._decimal_proof if solver.careful_fallback else None
+        """Whether they find the optimum by themselves: not for sure where columns without a penalty
+        may tell classes apart."""
+        proof = self._decimal_proof if solver.careful_fallback and not self.objective.unpenalised.size else None
         return proof is not None and proof.may_find_optimum
 
     @property
