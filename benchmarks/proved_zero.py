@@ -16,7 +16,6 @@ import argparse
 import time
 import warnings
 from collections import Counter
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ KINDS = ("lasso", "elastic net", "groups", "sparse groups", "bounds")
 _MAX_STEPS = 120
 _FINEST = {"tol": 1e-13, "max_iter": 2000}
 _ZERO = 1e-7  # of a score in the root mean square: what a fit in floats may leave of a 0
+_ZERO_OF_DECIMALS = 1e-12  # the same of a barrier, where a coefficient is about to leave 0
 
 
 class Watched(LogisticRegression):
@@ -112,12 +112,16 @@ def fitted(settings: dict[str, Any], data: Any) -> Any:
 def optimum(objective: Objective, settings: dict[str, Any], data: Any) -> np.ndarray | None:
     """Which coefficients are not 0 at the optimum, (n_outputs, n_features); None where it takes too
     long."""
+    size = objective.rows.lengths(np.zeros(objective.rows.n_features))
     if not DecimalProblem.suits(objective):
-        size = objective.rows.lengths(np.zeros(objective.rows.n_features))
         return np.asarray(np.abs(fitted(settings | _FINEST, data).coef_) * size > _ZERO)
     problem = DecimalProblem.of(objective)
     found = None if problem is None else decimal_optimum(problem, objective.null[0][-1], _MAX_STEPS)
-    return None if found is None else (found[1][:-1] != Decimal(0)).T.astype(bool)
+    return (
+        None
+        if found is None
+        else np.abs(found[1][:-1].T.astype(np.float64)) * objective.rows.columns.scale * size > _ZERO_OF_DECIMALS
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
