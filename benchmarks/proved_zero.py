@@ -1,4 +1,4 @@
-"""Coefficients that `proved_zero_` says are 0 at every optimum, beside the optimum in eighty digits.
+"""Coefficients that `proved_zero_` says are 0 at every optimum, beside that in eighty digits.
 
     python -m benchmarks.proved_zero --problems 1000 --seed 0
 
