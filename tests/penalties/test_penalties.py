@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.errors import ArgumentError
-from polytome.penalties import L2, GroupLasso, NoPenalty, WeightedL2, by_column
+from polytome.penalties import L2, ElasticNet, GroupLasso, NoPenalty, WeightedL2, by_column
 from registry import PENALTIES as SMOOTH
 from registry import PENALTIES_WITH_REST
 
@@ -240,3 +240,36 @@ def test_the_dual_norm_of_a_sparse_group_is_its_root(rng, ratio):
 def test_a_share_of_norms_that_cannot_be_used_is_named(ratio):
     with pytest.raises(ArgumentError, match=r"group_ratio=.*above 0, and at most 1"):
         GroupLasso(1.0, 1.0, [0, 1], group_ratio=ratio)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"l1_ratio": 1.0, "group_ratio": 1e-323},
+        {"l1_ratio": 1.0, "group_ratio": 1e-310},
+        {"l1_ratio": 1.0, "group_ratio": 1e-310, "strength": 1e100},
+        {"l1_ratio": 1e-323},
+        {"l1_ratio": 0.5, "strength": 1e-200, "weights": [1.0, 1e-120]},
+    ],
+)
+def test_a_share_that_floats_would_round_to_nothing_is_refused(settings):
+    with pytest.raises(ArgumentError, match=r"GroupLasso.*floats cannot hold; needs a larger share"):
+        GroupLasso(**{"strength": 0.1, "groups": [0, 1]} | settings)
+
+
+@pytest.mark.parametrize("l1_ratio", [1e-323, 1e-310])
+def test_a_share_of_absolute_values_that_floats_would_round_to_nothing_is_refused(l1_ratio):
+    with pytest.raises(ArgumentError, match=r"ElasticNet.*floats cannot hold; needs a larger"):
+        ElasticNet(0.1, l1_ratio)
+
+
+@pytest.mark.parametrize("group_ratio", [1e-306, 1e-200, 1e-16, 1e-15, 1e-3])
+@pytest.mark.parametrize("excess", [1e-12, 1e-3, 10.0])
+def test_a_small_share_of_norms_leaves_no_gain_out_of_the_gap(rng, group_ratio, excess):
+    penalty = GroupLasso(1.0, 1.0, np.zeros(5, dtype=int), group_ratio=group_ratio)
+    gradient = (1 + excess) * np.array([[1.0], [-1.0], [1.0], [0.5], [0.0]])
+    gap, largest = penalty.fenchel_gap(np.zeros((5, 1)), gradient, np.zeros((5, 1)), 2.0), 2.0
+    directions = [-np.sign(gradient), -gradient, *rng.normal(size=(50, 5, 1)), *-np.abs(np.eye(5))[:, :, None]]
+    for direction in directions:
+        V = direction * largest / penalty.value(direction)
+        assert -float((V * gradient).sum()) - penalty.value(V) <= gap * (1 + 1e-12) + 1e-15

@@ -16,6 +16,7 @@ Array = NDArray[Any]
 __all__ = ["ElasticNet"]
 
 _UNIT = 2.0**-53
+_SMALLEST = 2.0**-1022  # below, a product is rounded, perhaps to 0
 _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
 
 
@@ -60,6 +61,12 @@ class ElasticNet:
         if not 0 < l1_ratio <= 1:
             raise ArgumentError(
                 f"ElasticNet(l1_ratio={l1_ratio}): needs a number above 0, and at most 1; for 0 use L2 or WeightedL2"
+            )
+        if strength * l1_ratio < _SMALLEST:
+            raise ArgumentError(
+                f"ElasticNet(strength={strength}, l1_ratio={l1_ratio}): multiplies absolute values by less than "
+                f"{_SMALLEST:.3g}, which floats cannot hold; needs a larger l1_ratio, or for squares alone L2 or "
+                "WeightedL2"
             )
         column: float | Array = 1.0
         if weights is not None:

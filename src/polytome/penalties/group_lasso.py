@@ -16,6 +16,7 @@ Array = NDArray[Any]
 __all__ = ["GroupLasso", "group_lasso_text"]
 
 _UNIT = 2.0**-53
+_SMALLEST = 2.0**-1022  # of what norms are multiplied by: below, a product is rounded, perhaps to 0
 _ROUNDED_UP = 1 + 2.0**-50  # more than a division and a root can have lost
 _MAX_ROOT_STEPS = 100
 _MAX_CENTRE_STEPS = 50
@@ -114,6 +115,15 @@ class GroupLasso:
         object.__setattr__(self, "group_ratio", float(group_ratio))
         norms = self.strength * self.l1_ratio * self.group_ratio
         object.__setattr__(self, "group_corner", norms * (np.sqrt(sizes) * of_groups))
+        is_lost = (of_groups > 0) & (self.group_corner < _SMALLEST)
+        if is_lost.any() or group_ratio < _SMALLEST:
+            # Rounded to 0, it would leave the group out of the gap.
+            place = first[np.argmax(is_lost)]
+            raise ArgumentError(
+                f"GroupLasso(strength={strength}, l1_ratio={l1_ratio}, group_ratio={group_ratio}): leaves the norm of "
+                f"the group of column {place} a share of less than {_SMALLEST:.3g}, which floats cannot hold; needs a "
+                "larger share or weight, or for no penalty of a group the weight 0"
+            )
 
     @property
     def text(self) -> str:
@@ -366,7 +376,9 @@ class GroupLasso:
         for _ in range(_MAX_ROOT_STEPS):
             beyond = np.maximum(s[place][:, None] * ratios - corner, 0.0)
             length = np.sqrt(np.bincount(place, weights=(beyond * beyond).sum(axis=1), minlength=n_own))
-            slope = np.bincount(place, weights=(beyond * ratios).sum(axis=1), minlength=n_own) / length
+            slope = np.bincount(place, weights=(beyond * ratios).sum(axis=1), minlength=n_own)
+            # Where the group's corner is next to nothing, nothing is left beyond: that is the root.
+            slope = np.divide(slope, length, out=np.ones_like(s), where=length > 0)
             following = s - np.maximum(length - 1, 0.0) / slope
             if not (following < s).any():
                 break
