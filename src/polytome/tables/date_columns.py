@@ -131,6 +131,8 @@ def parts_of_dates(wanted: Mapping[str, str | Sequence[str]]) -> dict[str, tuple
         >>> parts_of_dates({"signup": "year,month", "last": ["age"]})
         {'signup': ('year', 'month'), 'last': ('age',)}
     """
+    if not isinstance(wanted, Mapping):
+        raise ArgumentError(f"dates={wanted!r}: needs the parts of each column, as in {{'signup': 'year,month'}}")
     found = {}
     for name, given in wanted.items():
         parts = given.split(",") if isinstance(given, str) else list(given)

@@ -276,15 +276,15 @@ def read_table(
     if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
+        if names and (kind not in _WITH_HEADERS or header == "yes"):
+            what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
+            raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
         if file is None:
             frame = frame_of(path)
         elif kind == "texts":
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            if names and (kind not in _WITH_HEADERS or header == "yes"):
-                what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
-                raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
             frame = read_frame(file, kind, "no" if names else header, expected)
             frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
         options: Any = drop or categories or marks or weight or dates or references or text_options or beside
