@@ -86,7 +86,7 @@ def evaluate(
       polytome evaluate mnist.safetensors mnist --data DIR
       polytome evaluate people.safetensors more-people.csv
       polytome evaluate a.safetensors june.csv --prefer f1 --out b.safetensors
-      polytome evaluate a.safetensors june.csv --recalibrate temperature --out b.safetensors
+      polytome evaluate a.safetensors june.csv --prior yes=0.1 --out b.safetensors
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.errors import ArgumentError

@@ -199,7 +199,7 @@ def train(
       polytome train visits.csv --target ill --test-fraction 0.2 --group patient
       polytome train messages.tsv --target label --text message
       polytome train counts.csv --target survived --weight cases
-      polytome train people.csv --target income --C inf --reference education=HS-grad
+      polytome train people.csv --target income --C inf --reference sex=male
       zcat people.csv.gz | polytome train - --target income --id customer
       polytome train 'shop.db#select age, city, left from people' --target left
       polytome train claims.csv --target claim --offset log_exposure
