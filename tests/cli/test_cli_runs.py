@@ -49,6 +49,17 @@ def test_they_are_listed_ranked_and_compared(kept):
     assert "log loss" in shown
 
 
+def test_names_of_runs_are_never_divided(tmp_path):
+    """They are copied from the list, however long the name of the data is."""
+    table = tmp_path / "a rather long name of a table of visits to a shop in one year.csv"
+    table.write_text("x,y\n" + "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(20)))
+    done("train", table, "--target", "y", "--log-to", tmp_path / "runs")
+    (only,) = read_runs(tmp_path / "runs")
+    listed = done("runs", tmp_path / "runs")
+    assert only.name in listed
+    assert "1 run in " in listed
+
+
 def test_without_test_rows_it_says_so(tmp_path):
     done("train", "iris", "--log-to", tmp_path / "new" / "runs")
     assert "A (training)" in done("runs", tmp_path / "new" / "runs")
@@ -100,6 +111,7 @@ def test_wrong_uses_say_what_to_do(kept, tmp_path):
     for words, message in (
         (("train", "iris", "--log-to", file), "is a file; runs are kept in a folder"),
         (("runs", tmp_path / "absent"), "no such folder; keep runs in one with"),
+        (("runs", file), "is a file; give the folder that runs were kept in"),
         (("runs", tmp_path / "none"), "holds no runs; keep some with"),
         (("runs", kept, "20261130"), "has no run '20261130'"),
         (("runs", kept, "--sort", "speed"), "is not one of the metrics accuracy"),

@@ -69,7 +69,7 @@ def test_little_memory_is_refused_before_any_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data", "."], "--data: .* is read piece by piece .* where the option means nothing"),
+        (["--data", "."], "--data: .* is read piece by piece .* where the option cannot be used"),
         (["--report", "r.html"], "--report: .* hold some out with --test-fraction"),
         (["--positive", "d"], "positive='d': .* has no such label; it has 'a', 'b', 'c'"),
         (["--test-fraction", "1e-9"], "is too small to hold out a row of any class"),

@@ -96,6 +96,43 @@ def test_gaps_and_single_values_are_refused_with_their_place():
         train("iris", test_fraction=0.2, group="x")
 
 
+@pytest.mark.parametrize("extra", [{}, {"drop": "time"}, {"ids": "time"}])
+def test_times_are_numbers_in_text_tables_too(tmp_path, extra):
+    """Cells of a text file are words until numbers are asked of them: 10 is later than 9."""
+    path = tmp_path / "t.csv"
+    path.write_text("time,x,y\n" + "".join(f"{i}.5,{i % 7},{'ab'[i % 2]}\n" for i in range(20)))
+    model = train(str(path), "y", time="time", test_fraction=0.25, **extra)
+    assert "held out: 5 rows, from 15.5 on by 'time'" in model.training_.notes
+    assert model.held_out_.row_names.tolist() == [16, 17, 18, 19, 20]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"time": "hue"}, "'red' is not a date .* or choose another column"),
+        ({"time": "when"}, "'1' is not a date .* or as numbers"),
+        ({"group": "absent"}, "group or time='absent': the data frame has no such column"),
+        ({"group": "cases", "weight": "cases"}, "weight='cases': the column decides which rows are held out"),
+        ({"time": "day", "dates": {"day": "year"}}, "date='day': the column decides which rows are held out"),
+        ({"group": "hue", "text": "hue"}, "text='hue': the column decides which rows are held out"),
+        ({"group": ["hue"]}, "group=.*: needs the name of a column"),
+    ],
+)
+def test_a_column_that_divides_rows_is_refused_in_words_of_its_own(arguments, message):
+    table = pd.DataFrame(
+        {
+            "hue": ["red", "blue"] * 6,
+            "when": ["1", "soon"] * 6,
+            "cases": [1, 2, 3] * 4,
+            "day": [f"2026-01-{i:02}" for i in range(1, 13)],
+            "x": range(12),
+            "y": list("aabb") * 3,
+        }
+    )
+    with pytest.raises((ArgumentError, DataError), match=message):
+        train(table, "y", test_fraction=0.25, categories="day", **arguments)
+
+
 def test_some_group_is_held_out_and_some_is_left():
     frame = Frame.of({"user": ["a"] * 99 + ["b"]})
     for fraction in (0.001, 0.5, 0.999):

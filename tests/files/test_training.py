@@ -299,3 +299,22 @@ def test_a_frame_of_every_type():
 def test_paths_and_data_sets_are_what_the_command_takes(tmp_path: Path):
     assert train("iris", test_fraction=0.2).held_out_.X.shape == (30, 4)
     assert train("digits", scale=None).scale == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"references": "hue=red", "C": np.inf}, "references='hue=red': needs a level for each column"),
+        ({"references": ["hue=red"]}, "references=.*: needs a level for each column"),
+        ({"numbers": 3}, "numbers=3: needs an example such as '1,234.5'"),
+        ({"dates": "day"}, "dates='day': needs the parts of each column"),
+        ({"ids": 1.5}, "ids=1.5: needs a name, or a list of names"),
+        ({"drop": None}, "drop=None: needs a name, or a list of names"),
+        ({"time": ["x"], "test_fraction": 0.5}, "time=.*: needs the name of a column"),
+        ({"names": ["a", "b"]}, "names='a', 'b': the data frame has names of its own"),
+    ],
+)
+def test_arguments_of_another_type_are_refused_by_their_name(arguments, message):
+    table = pandas.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "hue": list("rbrb"), "y": list("abab")})
+    with pytest.raises(ArgumentError, match=message):
+        train(table, "y", **arguments)

@@ -1,12 +1,14 @@
 """Rows of plain values: the quick way and the way through a table give the same."""
 
 import numpy as np
+import pandas
 import pytest
 
 from polytome.errors import DataError
 from polytome.tables.encoder import Column, Encoder
 from polytome.tables.readers import plain_rows
 from polytome.tables.readers.plain_rows import encode_plain_rows, plain_frame
+from polytome.tables.table import read_table
 
 NUMBERS = Encoder((Column("a", "number"), Column("b", "number", fill=7.0)), None, missing="mean", unknown="error")
 GRADES = Encoder((Column("grade", "category", ("3", "A", "true")),), None, missing="error", unknown="error")
@@ -52,3 +54,20 @@ def test_a_number_beside_words_is_spelled_as_a_table_spells_it():
 def test_rows_that_are_none(rows, words):
     with pytest.raises(DataError, match=words):
         encode_plain_rows(NUMBERS, rows)
+
+
+@pytest.mark.parametrize(
+    "options", [{"dates": {"day": "month,age"}}, {"numbers": {"price": "$1,234.5"}}, {"min_level_count": 2}]
+)
+def test_a_row_that_lacks_a_column_is_refused_whatever_else_is_read_of_it(options):
+    """Dates have parts and marked numbers are read before the lack is noticed."""
+    columns = {"x": [1.0, 2, 3, 4], "day": ["2026-01-01", "2026-02-01"] * 2, "price": ["$1,000.5", "$2.0"] * 2}
+    chosen = {"dates": {"day": "month"}, "numbers": {"price": "$1,234.5"}, **options}
+    frame = pandas.DataFrame({**columns, "y": list("abab")})
+    encoder = read_table(frame, target="y", **chosen).encoder
+    full = {name: values[0] for name, values in columns.items()}
+    assert encode_plain_rows(encoder, [full]).shape[0] == 1
+    for name in columns:
+        row = {other: value for other, value in full.items() if other != name}
+        with pytest.raises(DataError, match=f"rows, row 1: lacks the column '{name}'"):
+            encode_plain_rows(encoder, [row])

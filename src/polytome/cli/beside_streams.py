@@ -43,7 +43,7 @@ def refuse_beside_streams(sources: list[str], why: str, options: dict[str, Any])
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise ArgumentError(
-            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option means nothing; leave it out"
+            f"{given[0]}: {sources[0]} is read piece by piece ({why}), where the option cannot be used; leave it out"
         )
 
 

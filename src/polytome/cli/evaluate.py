@@ -86,7 +86,7 @@ def evaluate(
       polytome evaluate mnist.safetensors mnist --data DIR
       polytome evaluate people.safetensors more-people.csv
       polytome evaluate a.safetensors june.csv --prefer f1 --out b.safetensors
-      polytome evaluate a.safetensors june.csv --prior yes=.1 --out b.safetensors
+      polytome evaluate a.safetensors june.csv --prior yes=0.1 --out b.safetensors
       polytome evaluate mnist.safetensors my-digits
     """
     from polytome.errors import ArgumentError
@@ -226,9 +226,10 @@ def rows_for_model(
     *,
     weights: bool = False,
     draws: bool = False,
+    judges: bool = True,
 ) -> tuple[Source, str]:
     """Labelled rows for a model in memory, of one source or of several files, and what to call
-    them; `weights` and `draws` as for `read_files`."""
+    them; `weights` and `draws` as for `read_files`, `judges` as for `read_labelled`."""
     from numpy import flatnonzero
 
     from polytome.files.splits import rows_of_training
@@ -237,14 +238,14 @@ def rows_for_model(
     if (why := why_read_piecewise(sources)) is None:
         _refuse_several(sources)
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows = read_labelled(fitted, sources[0], *options, weights=weights)
+        rows = read_labelled(fitted, sources[0], *options, weights=weights, judges=judges)
         numbers: Any = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
         return replace(rows, test_names=numbers), sources[0] if split is None else f"{sources[0]}, {split} rows"
     refuse_beside_streams(sources, why, {"--split": split, "--data": data, "--read-limit": read_limit})
     how: dict[str, Any] = {"target": target, "missing": missing, "unknown": unknown, "header": header}
     with live_line() as say:
         rows = read_files(fitted, sources, weights=weights, draws=draws, progress=partial(_told, say), **how)
-    seen = "" if rows.y is None else rows_of_training(fitted, rows.X, rows.y, rows.name)
+    seen = rows_of_training(fitted, rows.X, rows.y, rows.name) if judges and rows.y is not None else ""
     show_notes([*rows.notes, *([seen] if seen else [])])
     return rows, f"{rows.notes[0]} of {named(sources)}" if rows.notes else named(sources)
 
@@ -274,8 +275,10 @@ def read_labelled(
     *,
     weights: bool = False,
     encoding: str | None = None,
+    judges: bool = True,
 ) -> Source:
-    """Rows with labels for a model, read or downloaded with progress shown.
+    """Rows with labels for a model, read or downloaded with progress shown; where they are to judge
+    it, a note says if they are those of its training.
 
     Raises:
         DataError: the rows do not suit the model, or have no labels.
@@ -313,6 +316,6 @@ def read_labelled(
         else:
             wanted = f"they are expected in column {encoder.target!r}"
         raise DataError(f"{source}: has no labels to compare the predictions with; {wanted}")
-    seen = rows_of_training(fitted, rows.X, rows.y, rows.name)
+    seen = rows_of_training(fitted, rows.X, rows.y, rows.name) if judges else ""
     show_notes([seen] if seen else [])
     return replace(rows, notes=(*rows.notes, seen)) if seen else rows

@@ -133,7 +133,7 @@ Missing = Annotated[
         callback=choice("error", "drop", "mean"),
         show_default=False,
         help="What to do with a missing cell: stop, leave out its row, or fill in the column's mean "
-        "(default: as in training, where the default is to stop).",
+        "(default: stop; a model that was trained with mean fills in means).",
     ),
 ]
 Unknown = Annotated[

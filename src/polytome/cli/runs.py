@@ -102,7 +102,7 @@ def runs(
         )
         for run in found
     ]
-    show_table(console, f"{len(found)} runs in {folder}", heads, lines)
+    show_table(console, f"{len(found):,} {'run' if len(found) == 1 else 'runs'} in {folder}", heads, lines, whole="run")
     if len(set(letters.values())) > 1:
         console.print("\nMetrics of different letters are of different rows.")
 

@@ -43,14 +43,19 @@ def show_facts(console: Console, facts: Mapping[str, str | Text]) -> None:
     console.print(grid)
 
 
-def show_table(console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; columns whose cells are all numbers are aligned to the right."""
+def show_table(
+    console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], whole: str = ""
+) -> None:
+    """Print a table; columns whose cells are all numbers are aligned to the right, and the cells of
+    the column `whole`, which are to be copied, are never divided."""
     console.print()
     console.print(Text(printable(title), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for place, head in enumerate(heads):
         is_number = all(isinstance(row[place], int | float) for row in rows)
-        table.add_column(Text(printable(head)), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            Text(printable(head)), justify="right" if is_number else "left", overflow="fold", no_wrap=head == whole
+        )
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     console.print(table)

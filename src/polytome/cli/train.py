@@ -207,6 +207,7 @@ def train(
       polytome train big.parquet --target clicked --workers 4
       polytome train mnist --data DIR --out mnist.safetensors --report mnist.html
     """
+    from polytome.errors import ArgumentError
     from polytome.evaluation.metrics import class_counts
     from polytome.files.runs import check_run_folder
     from polytome.files.training import check_settings, prepared_source, references_for, split_by
@@ -243,6 +244,10 @@ def train(
         check_run_folder(log_to)
     asked = Asked(out, report, as_json, wanted, correction, log_to)
     from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
+    if test is not None and test_fraction:
+        raise ArgumentError(
+            f"--test {test}: there are test rows already (--test-fraction holds some out); leave one of them out"
+        )
     check_settings(settings, test_fraction)
     by, beside = split_by(group, time_column, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
@@ -307,8 +312,7 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     from polytome.tables.table import read_table
 
     if rows.X_test is not None:
-        whose = "--test-fraction holds some out" if rows.test_fraction else f"{rows.name} brings its own"
-        raise ArgumentError(f"--test {test}: there are test rows already ({whose}); leave one of them out")
+        raise ArgumentError(f"--test {test}: there are test rows already ({rows.name} brings its own); leave it out")
     if rows.encoder is None or is_dataset(test):
         raise ArgumentError(
             f"--test {test}: is for a table beside a table; evaluate on other rows with polytome evaluate MODEL {test}"

@@ -55,7 +55,7 @@ def verify(
     fitted = open_model(model)
     split = "train" if len(sources) == 1 and is_dataset(sources[0]) else None
     options = (split, data, target, missing, unknown, header, read_limit)
-    rows, _ = rows_for_model(fitted, sources, *options, weights=True)
+    rows, _ = rows_for_model(fitted, sources, *options, weights=True, judges=False)
     assert rows.y is not None
     X, y, weight = training_rows(fitted, rows.X, rows.y, rows.weight)
     with live_line() as say:

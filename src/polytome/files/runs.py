@@ -138,10 +138,12 @@ def read_runs(folder: str | PathLike[str], names: Sequence[str] = ()) -> list[Ru
         names: of some runs, in the order that is wanted; all, if there are none.
 
     Raises:
-        FileError: there is no such folder, or it holds no runs.
+        FileError: there is no such folder, it is a file, or it holds no runs.
         ArgumentError: there is no run of a name.
     """
     place = Path(folder)
+    if place.exists() and not place.is_dir():
+        raise FileError(f"{folder}: is a file; give the folder that runs were kept in")
     if not place.is_dir():
         raise FileError(f"{folder}: no such folder; keep runs in one with polytome train ... --log-to {folder}")
     found = {each.name: each for each in place.iterdir() if _NAME.fullmatch(each.name) and each.is_dir()}

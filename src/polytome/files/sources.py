@@ -658,4 +658,5 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
                 "beside": "group or --time",
                 "ids": "id",
             }.get(name, name.replace("_", "-"))
-            raise ArgumentError(f"{name}: {source} is {what} and takes no --{option}; the option is for tables")
+            named = option.replace(" or --", ", ") if name == "beside" else name
+            raise ArgumentError(f"{named}: {source} is {what} and takes no --{option}; the option is for tables")

@@ -12,8 +12,8 @@ from polytome.errors import DataError
 from polytome.files.training_record import data_hash
 from polytome.models.fitted_source import source_of
 from polytome.numerics.row_numbers import numbers_of
-from polytome.tables.date_columns import times_of
-from polytome.tables.frames import Frame, NumberCells
+from polytome.tables.date_columns import DateCells, times_of
+from polytome.tables.frames import Frame
 from polytome.tables.label_columns import refuse_first
 
 if TYPE_CHECKING:
@@ -113,7 +113,10 @@ def choose_latest(column: Frame, fraction: float) -> tuple[NDArray[np.bool_], st
     """
     (name,) = column.names
     cells = column[name]
-    times: NDArray[Any] = cells.numbers() if isinstance(cells, NumberCells) else times_of(column, name, ())
+    # Those of a text file are words, which may spell numbers.
+    is_date = isinstance(cells, DateCells) or np.isinf(cells.numbers()).any()
+    otherwise = "as numbers, or choose another column"
+    times: NDArray[Any] = times_of(column, name, (), otherwise) if is_date else cells.numbers()
     _refuse_gaps(column, np.isnan(times) if times.dtype.kind == "f" else np.isnat(times), "its time")
     different, counts = np.unique(times, return_counts=True)
     n_chosen = _nearest(counts[::-1], fraction, name, column.source)

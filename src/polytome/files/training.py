@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from os import PathLike
@@ -23,6 +23,7 @@ from polytome.models.logistic import LogisticRegression
 from polytome.models.penalty_weights import check_named_weights, check_penalty_weights
 from polytome.plain.names import close_name
 from polytome.tables.data_frames import is_data_frame
+from polytome.tables.reference_levels import check_references
 from polytome.tables.streams.frames import is_frame
 from polytome.tables.streams.opening import open_rows
 from polytome.tables.streams.table import StreamedTable
@@ -144,15 +145,24 @@ def train(
         )
     table: dict[str, Any] = {"target": None if target is None else str(target), "missing": missing, "marks": marks}
     table |= {"unknown": unknown, "header": header, "weight": weight}
-    table |= {"drop": _names(drop), "categories": _names(categories), "dates": dates}
+    table |= {"drop": _names("drop", drop), "categories": _names("categories", categories), "dates": dates}
     table["references"] = references_for(settings, references)
-    table |= {"numbers": numbers, "ids": _names(ids), "names": _names(names), "min_level_count": min_level_count}
-    texts: dict[str, Any] = {"text": _names(text), "text_options": text_options, "encoding": encoding}
-    in_memory: dict[str, Any] = {"read_limit": read_limit, "data_dir": data_dir, "offset": _names(offset) or None}
+    table |= {
+        "numbers": numbers,
+        "ids": _names("ids", ids),
+        "names": _names("names", names),
+        "min_level_count": min_level_count,
+    }
+    texts: dict[str, Any] = {"text": _names("text", text), "text_options": text_options, "encoding": encoding}
+    in_memory: dict[str, Any] = {
+        "read_limit": read_limit,
+        "data_dir": data_dir,
+        "offset": _names("offset", offset) or None,
+    }
     in_memory |= {
         "group": group,
         "time": time,
-        "text": _names(text) or None,
+        "text": _names("text", text) or None,
         "text_options": text_options,
         "encoding": encoding,
     }
@@ -165,7 +175,7 @@ def train(
         check_named_bounds(settings.get("bounds"), rows.encoder)
         if settings.get("scale") is None:
             settings["scale"] = rows.scale
-        return fit_source(LogisticRegression(**settings), rows, offset=_names(offset))
+        return fit_source(LogisticRegression(**settings), rows, offset=_names("offset", offset))
     _refuse(in_memory, f"means nothing for rows that are read piece by piece ({why})")
     if cache is not None:
         check_cache_folder(cache)
@@ -203,6 +213,8 @@ def references_for(settings: Mapping[str, Any], chosen: Mapping[str, str] | None
         >>> references_for({"C": float("inf")}, None), references_for({"C": 1.0}, None)
         ({}, None)
     """
+    if chosen is not None:
+        check_references(chosen)
     C = settings.get("C", 1.0)
     reason = None
     if not np.isinf(C):
@@ -233,6 +245,8 @@ def split_by(group: str | None, time: str | None, test_fraction: float | None) -
     if beside is None:
         return "class", None
     kind: SplitKind = "time" if group is None else "group"
+    if not isinstance(beside, str):
+        raise ArgumentError(f"{kind}={beside!r}: needs the name of a column")
     if not test_fraction:
         raise ArgumentError(f"{kind}={beside!r}: says which rows are held out; say how many with test_fraction")
     return kind, beside
@@ -310,9 +324,13 @@ def _why_streamed(source: Any, memory: str | float | None, workers: Any) -> str 
     return why_streamed(names, memory, workers)
 
 
-def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+def _names(argument: str, names: str | Sequence[str]) -> tuple[str, ...]:
     """One name or several, as text."""
-    return (names,) if isinstance(names, str) else tuple(map(str, names))
+    if isinstance(names, str | int):
+        return (str(names),)
+    if not isinstance(names, Iterable):
+        raise ArgumentError(f"{argument}={names!r}: needs a name, or a list of names")
+    return tuple(map(str, names))
 
 
 def _refuse(options: Mapping[str, Any], why: str) -> None:

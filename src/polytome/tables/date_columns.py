@@ -131,6 +131,8 @@ def parts_of_dates(wanted: Mapping[str, str | Sequence[str]]) -> dict[str, tuple
         >>> parts_of_dates({"signup": "year,month", "last": ["age"]})
         {'signup': ('year', 'month'), 'last': ('age',)}
     """
+    if not isinstance(wanted, Mapping):
+        raise ArgumentError(f"dates={wanted!r}: needs the parts of each column, as in {{'signup': 'year,month'}}")
     found = {}
     for name, given in wanted.items():
         parts = given.split(",") if isinstance(given, str) else list(given)
@@ -254,13 +256,15 @@ def _remedy(found: str, name: str) -> str:
     )
 
 
-def times_of(frame: Frame, name: str, marks: Collection[str]) -> Dates:
+def times_of(frame: Frame, name: str, marks: Collection[str], otherwise: str | None = None) -> Dates:
     """The cells of a column as times, NaT where one is missing.
 
     Args:
         frame: the table.
         name: of the column.
         marks: words that mark a missing cell.
+        otherwise: what else to do about a cell that is not a date, than to write it so; None is to
+            leave the column out.
 
     Raises:
         DataError: a cell is not a date.
@@ -280,8 +284,8 @@ def times_of(frame: Frame, name: str, marks: Collection[str]) -> Dates:
         frame,
         name,
         odd[codes],
-        "{value} is not a date such as 2026-11-30 or 2026-11-30T18:05; write all cells so, or leave the column out "
-        f"with --drop {name}",
+        "{value} is not a date such as 2026-11-30 or 2026-11-30T18:05; write all cells so, or "
+        + (otherwise or f"leave the column out with --drop {name}"),
     )
     times: Dates = np.array([*found, np.datetime64("NaT", "us")], dtype="datetime64[us]")[codes]
     return times

@@ -69,7 +69,9 @@ MISSING_MARKS = ("?",)
 given."""
 MISSING_RULES = ("error", "drop", "mean")
 """What may happen to a missing cell."""
-MISSING_REMEDY = "the cell is missing; fill it in, or choose --missing drop or --missing mean in training"
+MISSING_REMEDY = (
+    "the cell is missing; fill it in, or leave out its row with --missing drop, or train with --missing mean"
+)
 """What a message says of a missing cell where none may be."""
 UNKNOWN_RULES = ("error", "zero")
 """What may happen to a level that training never saw."""

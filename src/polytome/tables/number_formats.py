@@ -127,6 +127,11 @@ def written_numbers_of(numbers: str | Mapping[str, str]) -> tuple[WrittenNumbers
         (WrittenNumbers(name='*', example='1,234.5'),)
     """
     named = {ALL_COLUMNS: numbers} if isinstance(numbers, str) else numbers
+    if not isinstance(named, Mapping):
+        raise ArgumentError(
+            f"numbers={numbers!r}: needs an example such as '1,234.5', or one for each column, as in "
+            "{'price': '1,234.5'}"
+        )
     found = tuple(WrittenNumbers(str(name), str(example)) for name, example in named.items())
     for each in found:
         _meaning(each.example)

@@ -20,7 +20,7 @@ from polytome.plain.names import suggested
 from polytome.tables.encoder import MISSING_LEVEL, OTHER_LEVEL, Column, Encoder
 from polytome.tables.frames import listing, parse_number
 
-__all__ = ["first_level", "refuse_zero", "same_reference", "with_references"]
+__all__ = ["check_references", "first_level", "refuse_zero", "same_reference", "with_references"]
 
 
 def first_level(levels: Sequence[str]) -> str:
@@ -37,6 +37,21 @@ def first_level(levels: Sequence[str]) -> str:
     if np.isfinite(numbers).all():
         return known[int(np.argmin(numbers))]
     return min(known)
+
+
+def check_references(references: object) -> None:
+    """Refuse what names no level for a column.
+
+    Raises:
+        ArgumentError: it is not a mapping.
+
+    Example:
+        >>> check_references({"education": "HS-grad"})
+    """
+    if not isinstance(references, Mapping):
+        raise ArgumentError(
+            f"references={references!r}: needs a level for each column, as in {{'education': 'HS-grad'}}"
+        )
 
 
 def with_references(columns: Sequence[Column], references: Mapping[str, str] | None, source: str) -> tuple[Column, ...]:
@@ -60,6 +75,7 @@ def with_references(columns: Sequence[Column], references: Mapping[str, str] | N
     if references is None:
         return tuple(columns)
     known = {column.name: column for column in columns}
+    check_references(references)
     for name, level in references.items():
         if name not in known:
             raise ArgumentError(

@@ -636,9 +636,11 @@ def category_column(
         )
     if len(words) < n_words:
         if notes is not None:
+            n_rare = n_words - len(words)
+            verbs = ("occurs", "counts") if n_rare == 1 else ("occur", "count")
             notes.append(
-                f"column {name!r}: {n_words - len(words):,} of its {n_words:,} levels occur in fewer than {fewest} "
-                f"rows and count as {OTHER_LEVEL!r}, as unknown ones will"
+                f"column {name!r}: {n_rare:,} of its {n_words:,} levels {verbs[0]} in fewer than {fewest} rows and "
+                f"{verbs[1]} as {OTHER_LEVEL!r}, as unknown ones will"
             )
         words = [*(word for word in words if word != OTHER_LEVEL), OTHER_LEVEL]
     other = OTHER_LEVEL if fewest > 1 and OTHER_LEVEL in words else None

@@ -43,7 +43,7 @@ from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes,
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import find_column, find_ids, learn_encoder
+from polytome.tables.schemas import find_column, find_columns, find_ids, learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -276,15 +276,15 @@ def read_table(
     if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
+        if names and (kind not in _WITH_HEADERS or header == "yes"):
+            what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
+            raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
         if file is None:
             frame = frame_of(path)
         elif kind == "texts":
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            if names and (kind not in _WITH_HEADERS or header == "yes"):
-                what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
-                raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
             frame = read_frame(file, kind, "no" if names else header, expected)
             frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
         options: Any = drop or categories or marks or weight or dates or references or text_options or beside
@@ -469,9 +469,16 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
         )
     whole = frame
     if beside is not None:
-        beside = find_column(frame, beside, "column")
+        beside = find_column(frame, beside, "group or time")
         if beside == find_column(frame, target, "target"):
             raise ArgumentError(f"{frame.source}: column {beside!r} holds the labels, which cannot divide the rows too")
+        wanted = {"weight": [rules["weight"]] if rules["weight"] else [], "date": [*(rules["dates"] or {})]}
+        for option, names in {**wanted, "text": rules["text"]}.items():
+            if beside in find_columns(frame, names, option, keep=(beside,)):
+                raise ArgumentError(
+                    f"{option}={beside!r}: the column decides which rows are held out and is no feature (group or "
+                    "time); leave one of them out, or add the column again under another name"
+                )
         rules = rules | {"drop": (*rules["drop"], beside)}
     encoder, frame, notes = learn_encoder(frame, target, **rules)
     table = _encoded(frame, encoder, whole.n_rows, notes)

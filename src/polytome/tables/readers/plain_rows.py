@@ -76,7 +76,7 @@ def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> S
     place = f"rows, row {number}"
     if isinstance(row, Mapping):
         if not row.keys() >= set(names):
-            encoder.align(Frame(tuple(map(str, row)), (), place))  # raises, as for a table that lacks a column
+            encoder.align(Frame.of({str(name): [] for name in row}, source=place))  # raises, as for such a table
         row = [row[name] for name in names]
     elif not isinstance(row, list | tuple):
         raise DataError(f"{place}: is {_kind(row)}; send a list of values, or an object with a value for each name")
