@@ -32,6 +32,7 @@ from polytome.threads import kept, one_blas_thread
 Array = NDArray[Any]
 
 _MAX_REFUSED = 5
+_PATIENCE_BESIDE_UNPENALISED = 3
 _DEFAULT_TOLERANCE = 1e-4  # the tolerance where none is asked for
 _MAX_PROVING_STEPS = 3  # of Newton's method, to where the curvature proves the distance
 _FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
@@ -284,6 +285,9 @@ class _Minimization:
             max_iterations = relay.solver.fallback_after
         elif (is_careful and HessianRoot.of(self.objective) is not None) or self._decimals_may_take_over(relay.solver):
             max_iterations, max_refused = relay.solver.fallback_after, _MAX_REFUSED
+            if not is_careful and self.objective.unpenalised.size:
+                # Which may tell classes apart: decimals prove nothing then, and floats need longer.
+                max_iterations, max_refused = _PATIENCE_BESIDE_UNPENALISED * max_iterations, np.inf
         while True:
             try:
                 iterate = relay.named(next(relay.iterates))
@@ -352,9 +356,8 @@ class _Minimization:
         return None if self._careful_frame is not None else DecimalProof.of(self.objective)
 
     def _decimals_may_take_over(self, solver: Solver) -> bool:
-        """Whether they find the optimum by themselves: not for sure where columns without a penalty
-        may tell classes apart."""
-        proof = self._decimal_proof if solver.careful_fallback and not self.objective.unpenalised.size else None
+        """Whether they find the optimum by themselves."""
+        proof = self._decimal_proof if solver.careful_fallback else None
         return proof is not None and proof.may_find_optimum
 
     @property
