@@ -44,6 +44,7 @@ class Room:
 
     def __init__(self) -> None:
         self._arrays: list[Array] = []
+        self._held_by_none = 0
 
     @classmethod
     def of_thread(cls) -> Room:
@@ -56,13 +57,18 @@ class Room:
     def take(self, count: int, kind: Any) -> Array:
         """An array of so many numbers; what is in it is not defined."""
         for place in range(len(self._arrays)):
-            # Whoever holds a part of an array holds the array. The list and the call are two.
-            if sys.getrefcount(self._arrays[place]) > 2:
+            if self._holders(place) > self._held_by_none:
                 continue
             if self._arrays[place].dtype == kind and len(self._arrays[place]) >= count:
                 return self._arrays[place][:count]
         self._arrays = [*self._arrays[1 - _ARRAYS_KEPT :], np.empty(count, dtype=kind)]
+        self._held_by_none = self._holders(len(self._arrays) - 1)
         return self._arrays[-1][:count]
+
+    def _holders(self, place: int) -> int:
+        """How many hold an array: who holds a part of it holds the array. The list and this call
+        are among them; how they count is the interpreter's affair, and seen with each new one."""
+        return sys.getrefcount(self._arrays[place])
 
 
 def write_dense(
