@@ -15,6 +15,8 @@ Array = NDArray[Any]
 
 __all__ = ["drawn_by_curvature", "sampled_hessian"]
 
+_ROWS_AT_ONCE = 2**20
+
 
 def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
     """About `size` rows that stand for all: a pass over the rows.
@@ -29,13 +31,20 @@ def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
     (traces,) = rows.reduce(Traces(objective.loss, raw))
-    importance = rows.weight * traces
-    importance *= 1 + objective.row_lengths
-    probability = np.minimum(1.0, size * importance / max(float(importance.sum()), 1e-300))
-    chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_rows) < probability)
+    parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, rows.n_rows, _ROWS_AT_ONCE)]
+    lengths, importance = objective.row_lengths, np.empty(rows.n_rows)
+    for part in parts:
+        importance[part] = rows.weight[part] * traces[part] * (1 + lengths[part])
+    del traces
+    total, rng, found = max(float(importance.sum()), 1e-300), np.random.default_rng(0), []
+    for part in parts:
+        own = importance[part]
+        found.append(part.start + np.flatnonzero(rng.random(len(own)) < np.minimum(1.0, size * own / total)))
+    chosen = np.concatenate(found)
     if len(chosen) == 0:
-        chosen = np.array([int(probability.argmax())])
-    return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability[chosen], 1e-300))
+        chosen = np.array([int(np.minimum(1.0, size * importance / total).argmax())])
+    probability = np.minimum(1.0, size * importance[chosen] / total)
+    return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability, 1e-300))
 
 
 def sampled_hessian(objective: Objective, W: Array, size: int) -> Array:
