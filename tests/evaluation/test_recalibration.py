@@ -295,14 +295,14 @@ def test_a_damaged_correction_is_refused(tmp_path):
     model = LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])
     model.calibration_ = Calibration(shift=[0.0, 1.0])
     model.save(tmp_path / "m.safetensors")
-    from polytome.files.model_file import _checksum
+    from polytome.files.model_file import checksum_of
 
     with safe_open(tmp_path / "m.safetensors", "numpy") as file:
         saved = json.loads(file.metadata()["polytome"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for wrong in ({"temperature": -1.0}, {"shift": [0.0]}, {"shift": [0.0, 1.0, 2.0]}, {"shift": "none"}):
         changed = saved | {"calibration": saved["calibration"] | wrong}
-        changed["checksum"] = _checksum(changed, tensors)
+        changed["checksum"] = checksum_of(changed, tensors)
         save_file(tensors, tmp_path / "w.safetensors", {"polytome": json.dumps(changed)})
         with pytest.raises(FileError, match=r"w\.safetensors"):
             load(tmp_path / "w.safetensors")

@@ -164,7 +164,7 @@ def with_right_checksum(dice: random.Random, text: str, tensors: dict[str, np.nd
             change_value(dice, saved)
         else:
             change_tensor(dice, tensors)
-    saved["checksum"] = model_file._checksum(saved, tensors)
+    saved["checksum"] = model_file.checksum_of(saved, tensors)
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     return save(tensors, {"polytome": json.dumps(saved)})
 
@@ -266,7 +266,7 @@ def test_every_single_value_is_bounded(
         for step in way[:-1]:
             inside = inside[step]
         inside[way[-1]] = copy.deepcopy(dice.choice(HOSTILE))
-        saved["checksum"] = saved["checksum"] if way == ("checksum",) else model_file._checksum(saved, tensors)
+        saved["checksum"] = saved["checksum"] if way == ("checksum",) else model_file.checksum_of(saved, tensors)
         content = save(tensors, {"polytome": json.dumps(saved)})
         refused += not assert_loads_well_or_is_refused(tmp_path / "model.safetensors", content, f"{way}")
     assert refused > len(ways) / 4

@@ -438,7 +438,7 @@ def test_a_part_that_cannot_be_right(path: Path, iris_file: Path, lie: Any, mess
     record, tensors = parts(iris_file)
     lie(record, tensors)
     if "checksum" in record:
-        record["checksum"] = model_file._checksum(record, tensors)  # the lie is consistent; only its content is wrong
+        record["checksum"] = model_file.checksum_of(record, tensors)  # the lie is consistent; only its content is wrong
     save_file(tensors, path, {"polytome": json.dumps(record)})
     with pytest.raises(FileError, match=message) as caught:
         load(path)
@@ -457,7 +457,7 @@ def test_labels_that_are_numbers_have_the_type_of_their_tensor(path: Path, dtype
     fitted(IRIS.target).save(path)
     saved, tensors = parts(path)
     saved["classes"]["dtype"] = dtype
-    saved["checksum"] = model_file._checksum(saved, tensors)
+    saved["checksum"] = model_file.checksum_of(saved, tensors)
     save_file(tensors, path, {"polytome": json.dumps(saved)})
     if dtype == tensors["classes"].dtype.str:
         assert load(path).classes_.dtype == dtype
@@ -471,7 +471,7 @@ def test_as_many_steps_as_scikit_learns_counter_can_hold(path: Path) -> None:
     saved, tensors = parts(path)
     for n_iter in (2**31 - 1, 2**31):
         saved["n_iter"] = n_iter
-        saved["checksum"] = model_file._checksum(saved, tensors)
+        saved["checksum"] = model_file.checksum_of(saved, tensors)
         save_file(tensors, path, {"polytome": json.dumps(saved)})
         if n_iter < 2**31:
             assert load(path).n_iter_ == n_iter
@@ -533,7 +533,7 @@ def test_loading_imports_no_pickle_and_runs_nothing(
         monkeypatch.setattr(pickle, name, lambda *_, **__: pytest.fail("unpickled"))
     record, tensors = parts(iris_file)
     record["solver"] = "__import__('os').mkdir('ran')"
-    record["checksum"] = model_file._checksum(record, tensors)
+    record["checksum"] = model_file.checksum_of(record, tensors)
     save_file(tensors, path, {"polytome": json.dumps(record)})
     monkeypatch.chdir(path.parent)
     assert load(path).solver_ == "__import__('os').mkdir('ran')"
@@ -595,7 +595,7 @@ def test_a_certificate_of_an_older_file_has_the_fields_of_today(path: Path, iris
     record, tensors = parts(iris_file)
     for name in ("rounding", "intercept"):
         record["certificate"].pop(name, None)
-    record["checksum"] = model_file._checksum(record, tensors)
+    record["checksum"] = model_file.checksum_of(record, tensors)
     save_file(tensors, path, {"polytome": json.dumps(record)})
     certificate = load(path).certificate_
     assert certificate.gap == record["certificate"]["gap"]

@@ -218,7 +218,7 @@ def rewritten(path: Any, change: Any) -> None:
     """The file with other steps, under the checksum that belongs to them."""
     from safetensors.numpy import save
 
-    from polytome.files import pipelines
+    from polytome.files.model_file import checksum_of
     from polytome.files.tensor_files import read_tensors
 
     text, tensors = read_tensors(path, "polytome_pipeline")
@@ -227,7 +227,7 @@ def rewritten(path: Any, change: Any) -> None:
     saved.pop("checksum")
     change(saved)
     of_steps = {name: tensor for name, tensor in tensors.items() if name.startswith("step.")}
-    saved["checksum"] = pipelines._checksum(saved, of_steps)
+    saved["checksum"] = checksum_of(saved, of_steps)
     path.write_bytes(save(tensors, {"polytome": model, "polytome_pipeline": json.dumps(saved)}))
 
 

@@ -114,7 +114,7 @@ def change(path: Path, **values: Any) -> None:
             tensors[name] = value
         else:
             saved[name] = value
-    saved["checksum"] = model_file._checksum(saved, tensors)
+    saved["checksum"] = model_file.checksum_of(saved, tensors)
     save_file(
         {name: np.ascontiguousarray(each) for name, each in tensors.items()}, path, {"polytome": json.dumps(saved)}
     )
@@ -164,7 +164,7 @@ def test_files_of_older_formats_are_models_of_the_one_kind_that_there_was(tmp_pa
     for version, lacking in ((2, ["kind"]), (1, ["kind", "training"])):
         saved = {name: value for name, value in json.loads(text).items() if name not in lacking}
         saved["format_version"] = version
-        saved["checksum"] = model_file._checksum(saved, tensors)
+        saved["checksum"] = model_file.checksum_of(saved, tensors)
         save_file(dict(tensors), path, {"polytome": json.dumps(saved)})
         again = load(path)
         np.testing.assert_array_equal(again.coef_, model.coef_)

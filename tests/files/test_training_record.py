@@ -156,7 +156,7 @@ def parts(path):
 
 
 def write(path, record, tensors):
-    record["checksum"] = model_file._checksum(record, tensors)
+    record["checksum"] = model_file.checksum_of(record, tensors)
     save_file(tensors, path, {"polytome": json.dumps(record)})
 
 

@@ -122,7 +122,7 @@ def test_what_no_fit_can_have_found_is_refused(lie: dict[str, Any], tmp_path: Pa
     text, tensors = read_tensors(path, "polytome")
     saved = json.loads(text)
     saved["separation"] |= lie
-    saved["checksum"] = model_file._checksum(saved, tensors)
+    saved["checksum"] = model_file.checksum_of(saved, tensors)
     save_file(tensors, path, {"polytome": json.dumps(saved)})
     with pytest.raises(FileError, match="separation"):
         load(path)

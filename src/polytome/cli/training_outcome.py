@@ -118,15 +118,16 @@ def finish(model: LogisticRegression, material: Material, asked: Asked, console:
         and _try_to(partial(material.write_report, model, asked.report), failed)
     ):
         console.print(f"The report is in {asked.report}.", soft_wrap=True)
-    summary = _summary(material, model, evaluation, kept, corrected)
-    if (
-        asked.log_to is not None
-        and not interrupted
-        and _try_to(partial(_keep_run, asked.log_to, summary, model, material), failed)
-    ):
-        console.print(f"The run is kept in {asked.log_to}.", soft_wrap=True)
-    if asked.as_json:
-        print_json(summary)
+    if asked.as_json or asked.log_to is not None:
+        summary = _summary(material, model, evaluation, kept, corrected)
+        if (
+            asked.log_to is not None
+            and not interrupted
+            and _try_to(partial(_keep_run, asked.log_to, summary, model, material), failed)
+        ):
+            console.print(f"The run is kept in {asked.log_to}.", soft_wrap=True)
+        if asked.as_json:
+            print_json(summary)
     if failed:
         raise failed[0]
     if undecided is not None:

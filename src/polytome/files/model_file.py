@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from polytome.models.separation import Separation
     from polytome.tables.encoder import Encoder
 
-__all__ = ["FORMAT_VERSION", "content_of", "load", "model_from", "save"]
+__all__ = ["FORMAT_VERSION", "checksum_of", "content_of", "load", "model_from", "save"]
 
 FORMAT_VERSION = 3
 """The newest file format that this version reads, and the one that it writes."""
@@ -143,7 +143,7 @@ def content_of(model: Model | RegularizationPath) -> tuple[str, Tensors]:
         saved, tensors = path_to_saved(model, partial(_to_saved, "LogisticRegression"))
     else:
         saved, tensors = _to_saved(_kind_of(model), model)
-    saved["checksum"] = _checksum(saved, tensors)
+    saved["checksum"] = checksum_of(saved, tensors)
     text = json.dumps(saved, allow_nan=False)
     try:
         _from_saved(json.loads(text), tensors)  # whatever is written can be read back
@@ -197,7 +197,7 @@ def model_from(content: str, tensors: Tensors) -> Any:
             WHOLE,
             absent={"kind", "separation", "offset_columns", "decision", "calibration"},
         )
-        if saved["checksum"] != _checksum(saved, tensors):
+        if saved["checksum"] != checksum_of(saved, tensors):
             refuse("the checksum does not match the content; copy the file again")
         return _from_saved(saved, tensors)
     except RecursionError as error:
@@ -283,8 +283,8 @@ def _to_saved(kind: str, model: Any) -> tuple[dict[str, Any], Tensors]:
     return saved, {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
 
-def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
-    """SHA-256 of everything in the file except the checksum itself."""
+def checksum_of(saved: dict[str, Any], tensors: Tensors) -> str:
+    """SHA-256 of a text's values, but for the checksum itself, and of its tensors."""
     digest = hashlib.sha256()
     kept = {key: value for key, value in saved.items() if key != "checksum"}
     digest.update(json.dumps(kept, sort_keys=True).encode())

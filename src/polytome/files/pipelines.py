@@ -7,19 +7,16 @@ nothing in it is ever executed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
-from polytome.files.model_file import content_of, model_from
+from polytome.files.model_file import checksum_of, content_of, model_from
 from polytome.files.saved_steps import STEP_TENSOR, step_from_saved, step_to_saved
-from polytome.files.tensor_files import Tensors, read_tensors
+from polytome.files.tensor_files import Tensors, read_texts_and_tensors
 from polytome.plain.kinds import DAMAGED, brief, refuse
 from polytome.plain.values import refuse_constant
 
@@ -85,7 +82,7 @@ def save_pipeline(pipeline: Pipeline, path: str | PathLike[str]) -> None:
         _from_saved(saved, of_steps, None)  # whatever is written can be read back
     except FileError as error:
         raise ArgumentError(f"the pipeline cannot be saved: {str(error).removeprefix(DAMAGED)}") from error
-    text = json.dumps({**saved, "checksum": _checksum(saved, of_steps)}, allow_nan=False)
+    text = json.dumps({**saved, "checksum": checksum_of(saved, of_steps)}, allow_nan=False)
     content = to_bytes(tensors | of_steps, {"polytome": model_text, _KEY: text})
     with atomic_output(path) as stream:
         stream.write(content)
@@ -111,8 +108,7 @@ def load_pipeline(path: str | PathLike[str]) -> Pipeline:
         Traceback (most recent call last):
         polytome.errors.FileError: absent.safetensors: no such file
     """
-    text, tensors = read_tensors(path, _KEY)
-    model_text, _ = read_tensors(path, "polytome")
+    (text, model_text), tensors = read_texts_and_tensors(path, (_KEY, "polytome"))
     of_steps = {name: tensors.pop(name) for name in [*tensors] if name.startswith(STEP_TENSOR)}
     try:
         saved = json.loads(text, parse_constant=refuse_constant)
@@ -120,7 +116,7 @@ def load_pipeline(path: str | PathLike[str]) -> Pipeline:
             refuse("its pipeline is not described as one")
         if (version := saved["format_version"]) != _FORMAT_VERSION:
             raise FileError(f"its pipeline has format {brief(version)}, not {_FORMAT_VERSION}; upgrade Polytome")
-        if saved.pop("checksum") != _checksum(saved, of_steps):
+        if saved.pop("checksum") != checksum_of(saved, of_steps):
             refuse("the checksum does not match the content; copy the file again")
         found = _from_saved(saved, of_steps, model_from(model_text, tensors))
     except FileError as error:
@@ -161,12 +157,3 @@ def _warn_of_another_release(version: Any) -> None:
             ),
             stacklevel=3,
         )
-
-
-def _checksum(saved: dict[str, Any], tensors: Tensors) -> str:
-    digest = hashlib.sha256(json.dumps(saved, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype.str} {tensor.shape}".encode())
-        digest.update(np.ascontiguousarray(tensor, dtype=tensor.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import FileError
 
-__all__ = ["Tensors", "read_tensors"]
+__all__ = ["Tensors", "read_tensors", "read_texts_and_tensors"]
 
 Tensors = dict[str, NDArray[Any]]
 """Arrays by name."""
@@ -58,11 +59,17 @@ def read_tensors(path: str | PathLike[str], key: str | None = None) -> tuple[str
         ('identity', {'x': array([[1., 0.],
                [0., 1.]])})
     """
+    texts, tensors = read_texts_and_tensors(path, () if key is None else (key,))
+    return "".join(texts), tensors
+
+
+def read_texts_and_tensors(path: str | PathLike[str], keys: Sequence[str]) -> tuple[list[str], Tensors]:
+    """As `read_tensors`, with several texts of the metadata."""
     try:
         with _opened(Path(path)) as stream:
             start, header = _read_header(stream)
-            text = "" if key is None else _text_of(header, key)
-            return text, _tensors_of(start + stream.read())
+            texts = [_text_of(header, key) for key in keys]
+            return texts, _tensors_of(start + stream.read())
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
     except FileNotFoundError as error:
