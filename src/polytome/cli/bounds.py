@@ -7,6 +7,8 @@ import re
 
 import typer
 
+from polytome.cli.option_values import named_values
+
 __all__ = ["bounds_from"]
 
 _NUMBER = r"([-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf)?"
@@ -29,18 +31,8 @@ def bounds_from(texts: list[str] | None) -> Ends | dict[str, Ends] | None:
         return None
     if len(texts) == 1 and (match := _OF_ALL.fullmatch(texts[0])):
         return _ends(match)
-    found: dict[str, Ends] = {}
-    for text in texts:
-        rest = f"{text},"
-        while rest:
-            match = _OF_COLUMN.match(rest)
-            if match is None:
-                reason = f"{rest.removesuffix(',')!r} is not LOW:HIGH or COLUMN=LOW:HIGH, such as 0: or age=0:1"
-                raise typer.BadParameter(reason, param_hint=_HINT)
-            if match["name"] in found:
-                raise typer.BadParameter(f"the column {match['name']!r} is named twice", param_hint=_HINT)
-            found[match["name"]], rest = _ends(match), rest[match.end() :]
-    return found
+    form = "LOW:HIGH or COLUMN=LOW:HIGH, such as 0: or age=0:1"
+    return {match["name"]: _ends(match) for match in named_values(texts, _OF_COLUMN, form, _HINT)}
 
 
 def _ends(match: re.Match[str]) -> Ends:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import typer
 
-__all__ = ["dates_of", "groups_from", "references_from", "scale_of", "weights_of"]
+__all__ = ["dates_of", "groups_from", "named_values", "references_from", "scale_of", "weights_of"]
 
 _WEIGHT = re.compile(r"(?P<name>.+?)=(?P<number>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan),", re.DOTALL)
 
@@ -65,17 +66,29 @@ def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
 def weights_of(texts: list[str] | None) -> dict[str, float] | None:
     """The option `--penalty-weights` as the estimator takes it. A comma in a column's name is part
     of it."""
-    found: dict[str, float] = {}
-    for text in texts or ():
+    found = named_values(texts or (), _WEIGHT, "COLUMN=NUMBER, such as age=0", "'--penalty-weights'")
+    return {match["name"]: float(match["number"]) for match in found} or None
+
+
+def named_values(texts: Iterable[str], pattern: re.Pattern[str], form: str, hint: str) -> Iterator[re.Match[str]]:
+    """The values that texts give columns by their names, each a match. A comma in a column's name
+    is part of it.
+
+    Args:
+        texts: such as `a=1,b=2`.
+        pattern: of one of them and the comma after it, with the group `name`.
+        form: how they are written, for a message.
+        hint: the option.
+    """
+    seen = set[str]()
+    for text in texts:
         rest = f"{text},"
         while rest:
-            match = _WEIGHT.match(rest)
+            match = pattern.match(rest)
             if match is None:
-                reason = f"{rest.removesuffix(',')!r} is not COLUMN=NUMBER, such as age=0"
-                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
-            name, number = match["name"], match["number"]
-            if name in found:
-                reason = f"the column {name!r} is named twice"
-                raise typer.BadParameter(reason, param_hint="'--penalty-weights'")
-            found[name], rest = float(number), rest[match.end() :]
-    return found or None
+                raise typer.BadParameter(f"{rest.removesuffix(',')!r} is not {form}", param_hint=hint)
+            if match["name"] in seen:
+                raise typer.BadParameter(f"the column {match['name']!r} is named twice", param_hint=hint)
+            seen.add(match["name"])
+            yield match
+            rest = rest[match.end() :]
