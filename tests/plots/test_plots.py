@@ -190,6 +190,11 @@ def drawn(name: str) -> plots.display.Display:
     return DRAW[name]()
 
 
+@cache
+def svg_of(name: str) -> bytes:
+    return drawing.svg_bytes(drawn(name).figure_)
+
+
 @pytest.fixture(autouse=True)
 def settings_are_as_before() -> Iterator[None]:
     before = dict(matplotlib.rcParams)
@@ -206,14 +211,14 @@ def test_every_axis_says_what_it_shows_and_no_text_covers_another(name: str, mon
 
 @pytest.mark.parametrize("name", DRAW)
 def test_svg_is_the_same_in_two_runs_and_small(name: str) -> None:
-    svg = drawing.svg_bytes(drawn(name).figure_)
+    svg = svg_of(name)
     assert drawing.svg_bytes(again(drawn(name)).plot().figure_) == svg
     assert len(svg) < 1000 * LARGE.get(name, 80)
 
 
 @pytest.mark.parametrize("name", ["roc-2", "coefficients-3"])
 def test_a_notebook_shows_the_svg(name: str) -> None:
-    assert drawn(name)._repr_svg_() == drawing.svg_bytes(drawn(name).figure_).decode()
+    assert drawn(name)._repr_svg_() == svg_of(name).decode()
 
 
 @pytest.mark.parametrize("name", DRAW)

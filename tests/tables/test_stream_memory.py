@@ -115,7 +115,7 @@ def test_a_fit_takes_no_more_for_each_row_than_is_forecast(
         if held_out is not None:
             table, taken = peak(lambda table=table: hold_out_streamed(table, held_out))  # type: ignore[misc]
             took.append(taken)
-        model = LogisticRegression(**settings)
+        model = LogisticRegression(tol=1e-2, **settings)  # a few passes hold as much as many
         _, taken = peak(lambda table=table, model=model: fit_streamed(model, table))  # type: ignore[misc]
         assert model.certificate_.holds
         judged, evaluated = peak(lambda table=table, model=model: evaluate_test_rows(model, table))  # type: ignore[misc]
