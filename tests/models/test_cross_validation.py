@@ -19,6 +19,7 @@ from polytome import LogisticRegression, LogisticRegressionCV, load_dataset
 from polytome.errors import ArgumentError, DataError
 from polytome.models.cross_validation import chosen_by_rule, mean_and_error
 from polytome.models.path import PathProgress
+from turns import TurnQueue
 
 Array = NDArray[Any]
 
@@ -154,7 +155,8 @@ def test_labels_and_frames_as_in_a_single_fit(tmp_path: Any) -> None:
     assert (again.predict_proba(frame) == search.predict_proba(frame)).all()
 
 
-def test_what_was_finished_when_it_was_stopped_is_kept() -> None:
+def test_what_was_finished_when_it_was_stopped_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytome.models.cross_validation.SimpleQueue", TurnQueue)
     X, y = rows()
     seen: list[PathProgress] = []
 
@@ -178,7 +180,8 @@ def test_what_was_finished_when_it_was_stopped_is_kept() -> None:
     assert search.C_ == whole.C_
 
 
-def test_stopped_before_two_folds_it_says_how_to_go_on() -> None:
+def test_stopped_before_two_folds_it_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polytome.models.cross_validation.SimpleQueue", TurnQueue)
     X, y = rows()
     search = LogisticRegressionCV(Cs=4, l1_ratios=[1], cv=5, n_jobs=1, callback=lambda progress: True)
     with pytest.raises(KeyboardInterrupt, match="of 5 folds were finished; fit, called again with the same data"):

@@ -12,6 +12,7 @@ from polytome import LogisticRegression, RegularizationPath, StabilitySelection
 from polytome.errors import ArgumentError, DataError
 from polytome.models.labels import hard_labels
 from polytome.models.stability import _halves
+from turns import TurnQueue
 
 
 def simulated(seed, n_rows=120, n_columns=30, n_true=3, size=1.5):
@@ -112,7 +113,8 @@ def test_it_is_a_selector_of_scikit_learn():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_what_is_finished_is_kept_where_it_is_stopped(n_jobs):
+def test_what_is_finished_is_kept_where_it_is_stopped(n_jobs, monkeypatch):
+    monkeypatch.setattr("polytome.models.stability.SimpleQueue", TurnQueue)
     X, y, _ = simulated(4)
     whole = StabilitySelection(n_pairs=6, n_strengths=12, n_jobs=n_jobs)
     seen = []
@@ -133,7 +135,8 @@ def test_what_is_finished_is_kept_where_it_is_stopped(n_jobs):
         StabilitySelection(n_pairs=2, n_jobs=1, callback=lambda _: True).fit(X, y)
 
 
-def test_ctrl_c_keeps_what_is_finished():
+def test_ctrl_c_keeps_what_is_finished(monkeypatch):
+    monkeypatch.setattr("polytome.models.stability.SimpleQueue", TurnQueue)
     X, y, _ = simulated(4)
 
     def interrupted(progress):

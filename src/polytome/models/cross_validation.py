@@ -4,7 +4,6 @@ turn."""
 from __future__ import annotations
 
 import hashlib
-import queue
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from numbers import Integral
+from queue import SimpleQueue
 from threading import Event
 from typing import Any, Literal, NamedTuple, Self
 
@@ -452,7 +452,7 @@ class _Search:
         """What each fold under each ratio gave, in parallel threads, and whether it was stopped."""
         tasks = [(fold, place) for fold in range(len(self.folds)) for place in range(len(self.ratios))]
         tasks = [task for task in tasks if task not in known]
-        found, events, stop = dict(known), queue.SimpleQueue[object](), Event()
+        found, events, stop = dict(known), SimpleQueue[object](), Event()
         total, began, done = len(tasks) * len(self.Cs), time.perf_counter(), 0
 
         def tell() -> bool:

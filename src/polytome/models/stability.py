@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
+from queue import SimpleQueue
 from threading import Event
 from typing import Any, Literal, NamedTuple, Self
 
@@ -271,7 +271,7 @@ class _Sampling:
 
     def run(self, n_threads: int, report: Callable[[PathProgress], object]) -> tuple[dict[int, _OfHalf], bool]:
         """What each half chose, in parallel threads, and whether it was stopped."""
-        events, stop = queue.SimpleQueue[object](), Event()
+        events, stop = SimpleQueue[object](), Event()
         total, workers = len(self.halves), max(1, min(n_threads, len(self.halves)))
         began, done = time.perf_counter(), 0
 
