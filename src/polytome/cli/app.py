@@ -20,6 +20,7 @@ from polytome.cli.explain import explain
 from polytome.cli.export import export
 from polytome.cli.infer import infer
 from polytome.cli.lesson import lesson
+from polytome.cli.option_groups import with_single_options
 from polytome.cli.output import printable
 from polytome.cli.plan import plan
 from polytome.cli.play import play
@@ -92,28 +93,26 @@ def polytome(
 
 
 _COMMANDS = (
-    *(
-        train,
-        tune,
-        plan,
-        predict,
-        evaluate,
-        compare,
-        runs,
-        explain,
-        diagnose,
-        infer,
-        verify,
-        report,
-        card,
-        serve,
-        play,
-        export,
-        datasets,
-        lesson,
-        check_sources,
-    ),
+    train,
+    tune,
+    plan,
+    predict,
+    evaluate,
+    compare,
+    runs,
+    explain,
+    diagnose,
+    infer,
+    verify,
+    report,
+    card,
+    serve,
+    play,
+    export,
+    datasets,
+    lesson,
+    check_sources,
 )
 
 for command in _COMMANDS:
-    app.command()(command)
+    app.command()(with_single_options(command))

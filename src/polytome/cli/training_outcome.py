@@ -145,7 +145,7 @@ def _decide(
 
     wanted, correction, corrected = asked.wanted, asked.correction, None
     try:
-        from_rows = wanted.prefer is not None or correction.method is not None
+        from_rows = wanted.prefer is not None or correction.recalibrate is not None
         rows = (*(material.test_rows() if from_rows else (None, None, None)), "rows that were not trained on")
         if correction.is_asked:
             corrected = correction.correct(model, *rows)
