@@ -13,6 +13,7 @@ from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
 from polytome.cli.compare import compare
+from polytome.cli.config import with_config
 from polytome.cli.datasets import datasets
 from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
@@ -114,5 +115,9 @@ _COMMANDS = (
     check_sources,
 )
 
+# Those with options worth keeping.
+_WITH_CONFIG = (train, tune, plan, predict, evaluate, compare, diagnose, infer, verify, report)
+
 for command in _COMMANDS:
-    app.command()(with_single_options(command))
+    single = with_single_options(command)
+    app.command()(with_config(single) if command in _WITH_CONFIG else single)

@@ -145,6 +145,8 @@ def tune(
     from polytome.errors import ArgumentError
 
     source, ratios = _source_and_ratios(sources, l1_ratio)
+    if l1_ratio is not None:
+        context.params["l1_ratio"] = [repr(ratio) for ratio in ratios]  # for --save-config
     check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
     settings: dict[str, Any] = {
         "l1_ratios": ratios,
