@@ -89,7 +89,7 @@ def polytome(
       polytome predict mnist.safetensors new.npy --out predictions.csv
 
     Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 3 no
-    certificate that holds (train --strict), 130 stopped by Ctrl-C.
+    certificate that holds (--strict), 130 stopped by Ctrl-C.
     """
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polytome.cli.beside_streams import check_solver_beside_streams, refuse_beside_streams, why_read
+from polytome.cli.fit_words import solver_words
 from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions, Without
 from polytome.cli.options import DataFolder, Json, MemoryLimit, Target
 from polytome.cli.output import live_line, make_console, print_json, show_notes
@@ -205,7 +206,7 @@ def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:
     if opening is not None:
         facts["Opening"] = f"{_seconds(opening)}, to read the rows once and encode them"
     if cost.choice is not None:
-        facts["Solver"] = str(cost.choice)
+        facts["Solver"] = solver_words(cost.choice)
     low, expected, high = cost.passes
     facts["Passes"] = (
         f"{expected:,.0f} (from {cost.known_from})"

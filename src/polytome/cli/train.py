@@ -22,6 +22,7 @@ from polytome.cli.beside_streams import (
     why_read,
 )
 from polytome.cli.decide import Wanted
+from polytome.cli.fit_words import require_certificate
 from polytome.cli.interruption import Interruption
 from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions
 from polytome.cli.options import (
@@ -42,7 +43,7 @@ from polytome.cli.options import (
     TestFraction,
     WorkersName,
 )
-from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes
 from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.recalibrate import Correction
 from polytome.cli.runs import LogTo
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_NOT_CERTIFIED = 3
 _TEST_ROWS = "rows that were held out"
 _TRAINING_ROWS = "rows of the training data (nothing was held out)"
 
@@ -184,7 +184,7 @@ def train(
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
             model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
-        _hold_to(strict, model)
+        require_certificate(strict, model.certificate_)
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
@@ -200,14 +200,8 @@ def train(
     show_notes(rows.notes)
     if penalty.scale is None:
         settings["scale"] = rows.scale
-    _hold_to(strict, _train(rows, settings, command_line(context), asked, fit.offset or ()))
-
-
-def _hold_to(strict: bool, model: LogisticRegression) -> None:
-    """End with an exit status of its own where a certificate is required and does not hold."""
-    if strict and not model.certificate_.holds:
-        show_warning("the certificate does not hold, which --strict requires.")
-        raise typer.Exit(_NOT_CERTIFIED)
+    model = _train(rows, settings, command_line(context), asked, fit.offset or ())
+    require_certificate(strict, model.certificate_)
 
 
 def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding: str | None) -> Source:

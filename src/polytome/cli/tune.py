@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.fit_words import require_certificate
 from polytome.cli.option_groups import FitOptions, TableOptions, Without
 from polytome.cli.option_values import scale_of
 from polytome.cli.options import (
@@ -15,13 +16,15 @@ from polytome.cli.options import (
     Json,
     ModelOut,
     Positive,
+    Quiet,
     ReportOut,
     Seed,
     SourceNames,
+    Strict,
     Target,
     TunedScale,
 )
-from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, model_line, show_certificate, show_evaluation, show_facts, show_table
 from polytome.cli.text_options import TextGroup
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
     from polytome.models.cross_validation import LogisticRegressionCV
+    from polytome.models.logistic import LogisticRegression
     from polytome.report.tuned import Tuned
 
 __all__ = ["tune"]
@@ -118,6 +122,8 @@ def tune(
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
     as_json: Json = False,
     text: TextGroup,
 ) -> None:
@@ -144,6 +150,8 @@ def tune(
     """
     from polytome.errors import ArgumentError
 
+    if quiet:
+        context.with_resource(quietly())
     source, ratios = _source_and_ratios(sources, l1_ratio)
     if l1_ratio is not None:
         context.params["l1_ratio"] = [repr(ratio) for ratio in ratios]  # for --save-config
@@ -177,7 +185,8 @@ def tune(
     if settings["scoring"] == _AUC:
         settings["scoring"] = _auc_of(rows)
     settings["cv"], group_of_row = _folds(rows, folds, seed, groups, order_by, table.header)
-    _tune(rows, settings, group_of_row, command_line(context), out, report, as_json)
+    model = _tune(rows, settings, group_of_row, command_line(context), out, report, as_json)
+    require_certificate(strict, model.certificate_)
 
 
 def _source_and_ratios(sources: list[str], given: list[str] | None) -> tuple[str, list[float]]:
@@ -321,7 +330,7 @@ def _tune(
     out: Path | None,
     report: Path | None,
     as_json: bool,
-) -> None:
+) -> LogisticRegression:
     """Choose, save, and show each result as soon as it is available."""
     import warnings
 
@@ -373,6 +382,7 @@ def _tune(
         print_json(_summary(rows, search, tuned, evaluation, out))
     if tuned.is_partial:
         raise typer.Exit(_INTERRUPTED)
+    return model
 
 
 def _show_choice(console: Console, tuned: Tuned) -> None:
