@@ -287,7 +287,7 @@ def read_table(
         else:
             frame = read_frame(file, kind, "no" if names else header, expected)
             frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
-        options: Any = drop or categories or marks or weight or dates or references or text_options or beside
+        options: Any = drop or categories or marks or weight or dates or references or text_options
         options = options or numbers or names or min_level_count != 1
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
@@ -313,7 +313,8 @@ def read_table(
             if encoder.layout and not frame.headed:
                 frame = encoder.named(replace(frame, notes=()))  # which say that there are no names
             encoder = keeping(encoder, ids, frame.names, place) if ids else encoder
-            table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
+            asked = encoder if labels else replace(encoder, target=None)
+            table = encode_rows(frame, asked, missing, unknown, beside)
     else:
         if numbers or ids or names or min_level_count != 1:
             raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
@@ -483,14 +484,15 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
     encoder, frame, notes = learn_encoder(frame, target, **rules)
     table = _encoded(frame, encoder, whole.n_rows, notes)
     if beside is not None:
-        column = whole.select([beside])
-        table = replace(table, beside=column if table.kept is None else column.take(table.kept))
+        table = _with_column(table, whole, beside)
     if table.weight is not None:
         check_some_weight(table.weight, frame.source, str(encoder.weight))
     return table
 
 
-def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:
+def encode_rows(
+    frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None, beside: str | None = None
+) -> Table:
     """Apply a model's encoder to rows.
 
     Args:
@@ -499,6 +501,7 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
             weights are.
         missing: as for `read_table`.
         unknown: as for `read_table`.
+        beside: a column that comes along with the rows, if it is there.
 
     Raises:
         ArgumentError: there are no means.
@@ -513,7 +516,7 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
     if missing == "error":
         encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
     encoder = replace(encoder, unknown=unknown or encoder.unknown)
-    notes = frame.notes
+    notes, whole = frame.notes, frame
     frame, n_rows = encoder.align(frame), frame.n_rows
     if missing == "drop":
         frame = frame.take(~encoder.incomplete(frame))
@@ -523,7 +526,14 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
         )
         if not frame.n_rows:
             raise DataError(f"{frame.source}: every row has a missing cell; fill them in")
-    return _encoded(frame, encoder, n_rows, notes)
+    table = _encoded(frame, encoder, n_rows, notes)
+    return table if beside not in whole.names else _with_column(table, whole, beside)
+
+
+def _with_column(table: Table, whole: Frame, name: str) -> Table:
+    """A table with another column of the frame that it was made from."""
+    column = whole.select([name])
+    return replace(table, beside=column if table.kept is None else column.take(table.kept))
 
 
 def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]) -> Table:
