@@ -252,7 +252,10 @@ def read_for_model(
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
-        raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
+        raise DataError(
+            f"{found.name}: has {has} features, and the model was trained with {wanted}; give rows with the columns of "
+            "its training"
+        )
     positive = source_of(model).positive
     if positive is None or found.y is None:
         return found
