@@ -160,10 +160,11 @@ def test_json_turns_infinity_into_null() -> None:
 
 
 def test_the_solver_and_the_reason_are_shown() -> None:
-    reason = "Newton(sample=None): 15 coefficients, 150 rows: so few that Hessians cost almost nothing"
+    reason = "Newton(sample=None): 15 coefficients, 150 rows: so few that its steps cost almost nothing"
     assert parsed("train", "iris")["model"]["solver"] == reason
-    assert reason in " ".join(done("train", "iris").split())
-    assert "solver='lbfgs' was asked for" in done("train", "iris", "--solver", "lbfgs")
+    shown = "Solver Newton's method (15 coefficients, 150 rows: so few that its steps cost almost nothing) Stopped"
+    assert shown in " ".join(done("train", "iris").split())
+    assert "L-BFGS (asked for)" in done("train", "iris", "--solver", "lbfgs")
 
 
 def test_the_held_out_rows_depend_on_the_seed_alone() -> None:
@@ -290,7 +291,7 @@ def test_notes_go_to_stderr(tmp_path: Path) -> None:
 def test_a_fit_without_its_certificate_warns_and_is_no_error(recwarn: pytest.WarningsRecorder) -> None:
     result = run("train", "iris", "--max-iter", "1")
     assert result.exit_code == 0
-    assert result.stderr.startswith("Warning: `max_iter` iterations were made")
+    assert result.stderr.startswith("Warning: --max-iter iterations were made")
     assert result.stderr.count("\n") == 1
     assert "NOT" in result.stdout
     assert not recwarn.list

@@ -1,12 +1,19 @@
 """Test files, quiet commands, and exit statuses that a script can rely on."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+import typer
 
 from commands import done, run
+from polytome import solvers
+from polytome.certificates.certificate import Certificate
+from polytome.cli.fit_words import require_certificate, solver_words, stop_words
 from polytome.files.model_file import load
+from polytome.solvers import Stop
+from polytome.solvers.choose import Choice
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ def test_strict_requires_a_certificate_and_loses_nothing(files, tmp_path):
     out = tmp_path / "m.safetensors"
     result = train(files, "--strict", "--max-iter", 1, "--solver", "gradient-descent", "--out", out)
     assert result.exit_code == 3
-    assert "the certificate does not hold, which --strict requires" in result.stderr
+    assert "the certificate does not hold, and --strict requires a proof" in result.stderr
     assert "accuracy" in result.stdout
     assert not load(out).certificate_.holds
     assert train(files, "--strict").exit_code == 0
@@ -105,3 +112,71 @@ def test_strict_requires_a_certificate_and_loses_nothing(files, tmp_path):
         half.write_text((files / "train.csv").read_text())
     words = ("--target", "income", "--strict", "--max-iter", 1, "--solver", "gradient-descent")
     assert run("train", *halves, *words).exit_code == 3
+
+
+def tune(files, *words):
+    return run("tune", files / "train.csv", "--target", "income", "--folds", 2, "--C", "1", "--l1-ratio", "0", *words)
+
+
+def infer(files, *words):
+    return run("infer", files / "train.csv", "income ~ age + colour", *words)
+
+
+def test_quiet_tunings_and_tables_write_nothing_but_files(files, tmp_path):
+    out, page = tmp_path / "m.safetensors", tmp_path / "t.html"
+    for result in (tune(files, "--quiet", "--out", out), infer(files, "--quiet", "--report", page)):
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert all(line.startswith("Warning: ") for line in result.stderr.splitlines())
+    assert load(out).certificate_.holds
+    assert "income ~ age" in page.read_text()
+    told = infer(files, "--quiet", "--json")
+    assert json.loads(told.stdout)["source"] == str(files / "train.csv")
+
+
+def test_strict_tunings_end_with_a_status_of_their_own_when_all_is_written(files, tmp_path):
+    assert tune(files, "--strict").exit_code == 0
+    out = tmp_path / "m.safetensors"
+    result = tune(files, "--strict", "--quiet", "--max-iter", 1, "--solver", "gradient-descent", "--out", out)
+    assert result.exit_code == 3
+    assert "Warning: the certificate does not hold, and --strict requires a proof." in result.stderr
+    assert not load(out).certificate_.holds
+
+
+def test_strict_tables_need_a_proof(files):
+    strict = infer(files, "--strict")
+    assert strict.exit_code == 0
+    assert "Proved: the log-likelihood" in strict.stdout
+    refused = infer(files, "--strict", "--firth")
+    assert refused.exit_code == 2
+    assert "--firth comes without a certificate, which --strict requires" in " ".join(refused.stderr.split())
+
+
+def test_an_estimate_is_no_proof_and_settings_are_named_as_options():
+    estimate, proof = (Certificate(0.5, 1e-9, 0.7, 1e-4, kind) for kind in ("estimate", "proof"))
+    require_certificate(True, proof)
+    require_certificate(False, estimate)
+    with pytest.raises(typer.Exit) as ended:
+        require_certificate(True, estimate)
+    assert ended.value.exit_code == 3
+    for stop in Stop:
+        assert "max_iter" not in stop_words(stop)
+        assert "`" not in stop_words(stop)
+
+
+def test_solvers_are_named_in_words():
+    newton = solvers.Newton()
+    named = [
+        newton,
+        solvers.Newton(100),
+        solvers.LBFGS(then=newton),
+        solvers.TemperedNewton(),
+        solvers.ProximalNewton(),
+    ]
+    named += [solvers.RowSpace(newton), solvers.DistinctRows(newton), solvers.DualCoordinateAscent()]
+    named += [solvers.GradientDescent(), solvers.StochasticGradientDescent()]
+    told = [solver_words(Choice(solver, "so")) for solver in named]
+    assert len(set(told)) == len(named)
+    assert all(re.fullmatch(r"[A-Za-z' ,-]+ \(so\)", words) for words in told), told
+    assert solver_words(Choice(solvers.RowSpace(solvers.LBFGS()), "x; float64 took over at iteration 3")) == (
+        "L-BFGS in the space of the rows (x; double precision took over at iteration 3)"
+    )

@@ -3,8 +3,8 @@
 The commands compute nothing: they call library functions and show what these return. scikit-learn
 and NumPy are imported when a command runs, so that `polytome --help` answers at once.
 
-Exit status: 0 done; 1 an error, reported in one line; 2 a wrong option; 3 a certificate that does
-not hold, under `--strict`; 130 interrupted by Ctrl-C.
+Exit status: 0 done; 1 an error, reported in one line; 2 a wrong option; 3 no certificate that
+holds, under `--strict`; 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from polytome._version import __version__
 from polytome.cli.card import card
 from polytome.cli.check_sources import check_sources
 from polytome.cli.compare import compare
+from polytome.cli.config import with_config
 from polytome.cli.datasets import datasets
 from polytome.cli.diagnose import diagnose
 from polytome.cli.evaluate import evaluate
@@ -20,6 +21,7 @@ from polytome.cli.explain import explain
 from polytome.cli.export import export
 from polytome.cli.infer import infer
 from polytome.cli.lesson import lesson
+from polytome.cli.option_groups import with_single_options
 from polytome.cli.output import printable
 from polytome.cli.plan import plan
 from polytome.cli.play import play
@@ -87,33 +89,35 @@ def polytome(
       polytome predict mnist.safetensors new.npy --out predictions.csv
 
     Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 3 no
-    certificate that holds (train --strict), 130 stopped by Ctrl-C.
+    certificate that holds (--strict), 130 stopped by Ctrl-C.
     """
 
 
 _COMMANDS = (
-    *(
-        train,
-        tune,
-        plan,
-        predict,
-        evaluate,
-        compare,
-        runs,
-        explain,
-        diagnose,
-        infer,
-        verify,
-        report,
-        card,
-        serve,
-        play,
-        export,
-        datasets,
-        lesson,
-        check_sources,
-    ),
+    train,
+    tune,
+    plan,
+    predict,
+    evaluate,
+    compare,
+    runs,
+    explain,
+    diagnose,
+    infer,
+    verify,
+    report,
+    card,
+    serve,
+    play,
+    export,
+    datasets,
+    lesson,
+    check_sources,
 )
 
+# Those with options worth keeping.
+_WITH_CONFIG = (train, tune, plan, predict, evaluate, compare, diagnose, infer, verify, report)
+
 for command in _COMMANDS:
-    app.command()(command)
+    single = with_single_options(command)
+    app.command()(with_config(single) if command in _WITH_CONFIG else single)

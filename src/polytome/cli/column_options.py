@@ -4,11 +4,11 @@ which levels count."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-__all__ = ["Ids", "MinLevelCount", "Names", "Numbers", "columns_of"]
+__all__ = ["Ids", "MinLevelCount", "Names", "Numbers", "names_of", "numbers_of"]
 
 Ids = Annotated[
     list[str] | None,
@@ -46,19 +46,7 @@ MinLevelCount = Annotated[
 ]
 
 
-def columns_of(
-    ids: list[str] | None, numbers: list[str] | None, names: str | None, min_level_count: int
-) -> dict[str, Any]:
-    """These options as `read_table` takes them."""
-    return {
-        "ids": ids or (),
-        "numbers": _numbers_of(numbers),
-        "names": _names_of(names),
-        "min_level_count": min_level_count,
-    }
-
-
-def _numbers_of(texts: list[str] | None) -> dict[str, str] | str | None:
+def numbers_of(texts: list[str] | None) -> dict[str, str] | str | None:
     """An example for all columns, or one for each."""
     found: dict[str, str] = {}
     for text in texts or ():
@@ -71,7 +59,7 @@ def _numbers_of(texts: list[str] | None) -> dict[str, str] | str | None:
     return found["*"] if list(found) == ["*"] else found or None
 
 
-def _names_of(text: str | None) -> tuple[str, ...]:
+def names_of(text: str | None) -> tuple[str, ...]:
     """Names with commas between them, or those in the lines of a file."""
     if text is None:
         return ()

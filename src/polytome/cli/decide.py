@@ -55,9 +55,9 @@ class Wanted:
         prefer: of `--prefer`.
     """
 
-    threshold: float | None
-    costs: Path | None
-    prefer: str | None
+    threshold: Threshold = None
+    costs: Costs = None
+    prefer: Prefer = None
 
     @property
     def is_asked(self) -> bool:

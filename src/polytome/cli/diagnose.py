@@ -6,30 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polytome.cli.beside_streams import refuse_beside_streams, why_read
-from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
-from polytome.cli.option_values import dates_of
-from polytome.cli.options import (
-    Categories,
-    DataFolder,
-    Dates,
-    Drop,
-    Header,
-    Intercept,
-    Json,
-    MemoryLimit,
-    Missing,
-    MissingMark,
-    Positive,
-    ReadLimit,
-    SourceNames,
-    Target,
-    WeightColumn,
-)
+from polytome.cli.option_groups import TableOptions, Without
+from polytome.cli.options import DataFolder, Intercept, Json, MemoryLimit, Positive, SourceNames, Target, WeightColumn
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 
 if TYPE_CHECKING:
@@ -40,22 +23,13 @@ __all__ = ["diagnose"]
 
 def diagnose(
     sources: SourceNames,
+    *,
     target: Target = None,
     weight: WeightColumn = None,
     positive: Positive = None,
     intercept: Intercept = True,
-    missing: Missing = None,
-    missing_mark: MissingMark = None,
-    header: Header = "auto",
-    read_limit: ReadLimit = None,
+    table: Annotated[TableOptions, Without(["unknown", "reference"])],
     memory: MemoryLimit = None,
-    drop: Drop = None,
-    categories: Categories = None,
-    date: Dates = None,
-    ids: Ids = None,
-    numbers: Numbers = None,
-    names: Names = None,
-    min_level_count: MinLevelCount = 1,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -78,46 +52,39 @@ def diagnose(
     Exit status: 0 also where classes are separated.
     """
     if (formula := _formula_among(sources)) is not None:
-        if target or weight or memory or positive or not intercept or missing or drop or date or data:
+        if target or weight or memory or positive or not intercept or table.missing or table.drop or table.date or data:
             raise typer.BadParameter("a formula says what is predicted by what: leave --target, --drop and such out")
         from polytome.inference.formula import diagnose_formula
         from polytome.tables.columns import read_columns
 
         columns = read_columns(
-            sources[0], header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
+            sources[0],
+            header=table.header,
+            categories=table.categories or (),
+            marks=table.missing_mark,
+            read_limit=table.read_limit,
         )
         _show(sources[0], diagnose_formula(formula, columns), columns.notes, as_json)
         return
     from polytome.files.sources import one_against_rest, open_source
     from polytome.files.streamed import named, streamed_against_rest
-    from polytome.files.training import references_for
     from polytome.models.diagnose import diagnose as diagnosis_of
     from polytome.tables.streams.opening import open_rows
 
-    options: dict[str, Any] = {
-        "target": target,
-        "weight": weight,
-        "missing": missing,
-        "marks": missing_mark,
-        "header": header,
-        "drop": drop or (),
-        "categories": categories or (),
-        "dates": dates_of(date),
-        "references": references_for({"C": math.inf, "fit_intercept": intercept}, None),  # as without a penalty
-        **columns_of(ids, numbers, names, min_level_count),
-    }
+    as_without_penalty = {"C": math.inf, "fit_intercept": intercept}
+    options = {"target": target, "weight": weight, **table.reading(as_without_penalty)}
     looking = "looking for what separates the classes"
     with live_line() as say:
         say(f"reading {sources[0]}")
         if (why := why_read(sources, memory)) is not None:
-            refuse_beside_streams(sources, why, {"--data": data, "--read-limit": read_limit})
+            refuse_beside_streams(sources, why, {"--data": data, "--read-limit": table.read_limit})
             told = partial(_told, say)
-            table = open_rows(sources, memory=memory, progress=told, **options)
-            table = table if positive is None else streamed_against_rest(table, positive)
+            streamed = open_rows(sources, memory=memory, progress=told, **options)
+            streamed = streamed if positive is None else streamed_against_rest(streamed, positive)
             say(looking)
-            notes, found = table.notes, diagnosis_of(table, fit_intercept=intercept)
+            notes, found = streamed.notes, diagnosis_of(streamed, fit_intercept=intercept)
         else:
-            rows = open_source(sources[0], data_dir=data, read_limit=read_limit, **options)
+            rows = open_source(sources[0], data_dir=data, read_limit=table.read_limit, **options)
             rows = rows if positive is None else one_against_rest(rows, positive)
             say(looking)
             how: dict[str, Any] = {"sample_weight": rows.weight, "fit_intercept": intercept, "encoder": rows.encoder}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytome.cli.beside_streams import refuse_beside_streams
-from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
+from polytome.cli.decide import Wanted
 from polytome.cli.options import (
     DataFolder,
     Header,
@@ -26,7 +26,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.outputs import check_outputs
-from polytome.cli.recalibrate import Correction, Prior, Recalibrate, show_calibration
+from polytome.cli.recalibrate import Correction, show_calibration
 from polytome.cli.show import show_evaluation, show_facts
 from polytome.cli.text_options import Encoding
 
@@ -41,6 +41,7 @@ __all__ = ["evaluate", "rows_for_model"]
 def evaluate(
     model: ModelPath,
     sources: SourceNames,
+    *,
     split: Split = None,
     data: DataFolder = None,
     target: Target = None,
@@ -49,11 +50,8 @@ def evaluate(
     header: Header = "auto",
     read_limit: ReadLimit = None,
     unweighted: Unweighted = False,
-    threshold: Threshold = None,
-    costs: Costs = None,
-    prefer: Prefer = None,
-    recalibrate: Recalibrate = None,
-    prior: Prior = None,
+    wanted: Wanted,
+    correction: Correction,
     out: ModelOut = None,
     encoding: Encoding = None,
     as_json: Json = False,
@@ -98,12 +96,12 @@ def evaluate(
     from polytome.models.calibration import calibration_of
     from polytome.models.decision import decision_of
 
+    recalibrate, prefer = correction.recalibrate, wanted.prefer
     from_rows = {"--recalibrate": recalibrate, "--prefer": prefer}
     learned = [f"{option} {value}" for option, value in from_rows.items() if value is not None]
-    wanted, correction = Wanted(threshold, costs, prefer), Correction(recalibrate, prior)
     wanted.check()
     correction.check()
-    check_outputs([model, *sources, target, costs], {"--out": (out, ".safetensors")})
+    check_outputs([model, *sources, target, wanted.costs], {"--out": (out, ".safetensors")})
     fitted = open_model(model)
     weights = not unweighted
     _correct(fitted, correction, wanted, out)
@@ -187,14 +185,14 @@ def _correct(fitted: Any, correction: Correction, wanted: Wanted, out: Path | No
         return
     if (rule := decision_of(fitted)) is not None:
         if not wanted.is_asked:
-            option = "--recalibrate" if correction.method is not None else "--prior"
+            option = "--recalibrate" if correction.recalibrate is not None else "--prior"
             raise ArgumentError(
                 f"{option}: the model decides by a rule for its probabilities as they are "
                 f"({rule.sentence(fitted.classes_.tolist())}); say how classes are chosen after the correction: "
                 "--threshold, --costs or --prefer"
             )
         fitted.decision_ = None
-    if correction.method is None:
+    if correction.recalibrate is None:
         correction.correct(fitted, None, None, None, "")
 
 

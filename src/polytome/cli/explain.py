@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polytome.cli.fit_words import stop_words
 from polytome.cli.options import Json, ModelPath
 from polytome.cli.output import make_console, print_json, show_warning
 from polytome.cli.show import coefficients_title, model_line, show_certificate, show_coefficients, show_facts
@@ -85,7 +86,7 @@ def _facts(model: Fitted) -> dict[str, str]:
     if certificate_of(model) is not None:
         facts |= {"Trained on": f"{model.objective_.n_rows:,} rows", "Objective": str(model.objective_)}
     if "stop_" in vars(model):
-        facts["Stopped"] = model.stop_.value
+        facts["Stopped"] = stop_words(model.stop_)
     return facts
 
 

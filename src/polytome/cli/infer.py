@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from polytome.cli.options import Categories, Header, Json, MissingMark, ReadLimit, choice
-from polytome.cli.output import live_line, make_console, print_json, printable, show_notes
+from polytome.cli.fit_words import require_proof
+from polytome.cli.options import Categories, Header, Json, MissingMark, Quiet, ReadLimit, Strict, choice
+from polytome.cli.output import live_line, make_console, print_json, printable, quietly, show_notes
 from polytome.cli.outputs import check_outputs
 
 __all__ = ["infer"]
@@ -18,6 +19,7 @@ _WEIGHTS = ("frequencies", "importance", "sampling")
 
 
 def infer(
+    context: typer.Context,
     source: Annotated[
         str, typer.Argument(metavar="FILE", show_default=False, help="A text table, or a file of Parquet or Arrow.")
     ],
@@ -137,6 +139,8 @@ def infer(
             "--report", metavar="FILE.html", show_default=False, help="Write all of it as a page to this file."
         ),
     ] = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Fit a formula and print coefficients with standard errors.
@@ -153,7 +157,7 @@ def infer(
       polytome infer people.csv "ill ~ marker" --cluster town --bootstrap 2000
       polytome infer people.csv "health ~ age" --order poor,fair,good --brant
 
-    Exit status: 0 also where estimates are infinite.
+    Exit status: 0 also where estimates are infinite, 3 without a proof (--strict).
     """
     import numpy as np
 
@@ -162,6 +166,8 @@ def infer(
     from polytome.inference.result import check_level
     from polytome.tables.columns import read_columns
 
+    if quiet:
+        context.with_resource(quietly())
     check_level(level)
     check_outputs([source], {"--report": (report, ".html .htm")})
     if robust is not None and cluster:
@@ -170,6 +176,9 @@ def infer(
     methods = {"--ordered": ordered, "--firth": firth, "--median": median}
     if sum(methods.values()) > 1:
         raise typer.BadParameter(f"{' and '.join(name for name, is_on in methods.items() if is_on)} exclude each other")
+    if strict and any(methods.values()):
+        name = next(name for name, is_on in methods.items() if is_on)
+        raise typer.BadParameter(f"{name} comes without a certificate, which --strict requires; leave one of them out")
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
@@ -236,15 +245,16 @@ def infer(
         if again is not None:
             shown["bootstrap"] = again.to_json()
         print_json(shown)
-        return
-    show_notes(data.notes)
-    console = make_console()
-    for part in (summary, *tests, proportional, None if found is None else found.summary(level), repeated):
-        if part is not None:
-            console.print(printable_lines(str(part)), soft_wrap=True)
-            console.print()
-    if report is not None:
-        console.print(f"Written: {report}", soft_wrap=True)
+    else:
+        show_notes(data.notes)
+        console = make_console()
+        for part in (summary, *tests, proportional, None if found is None else found.summary(level), repeated):
+            if part is not None:
+                console.print(printable_lines(str(part)), soft_wrap=True)
+                console.print()
+        if report is not None:
+            console.print(f"Written: {report}", soft_wrap=True)
+    require_proof(strict, result.about.is_proved, result.about.notes[0].rstrip("."))
 
 
 def printable_lines(text: str) -> str:

@@ -235,7 +235,7 @@ TestFile = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Write no results and no notes, but warnings and errors.")]
-Strict = Annotated[bool, typer.Option("--strict", help="End with exit status 3 where the certificate does not hold.")]
+Strict = Annotated[bool, typer.Option("--strict", help="End with exit status 3 where no certificate holds.")]
 Seed = Annotated[
     int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Seed of the held-out rows and of --solver sgd.")
 ]

@@ -10,35 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polytome.cli.beside_streams import check_solver_beside_streams, refuse_beside_streams, why_read
-from polytome.cli.bounds import bounds_from
-from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
-from polytome.cli.option_values import dates_of, groups_from, scale_of, weights_of
-from polytome.cli.options import (
-    BoundsOption,
-    Categories,
-    ClassWeight,
-    DataFolder,
-    Dates,
-    Drop,
-    GroupRatio,
-    GroupsName,
-    Header,
-    Intercept,
-    InverseStrength,
-    Json,
-    L1Ratio,
-    MaxIter,
-    MemoryLimit,
-    Missing,
-    MissingMark,
-    PenaltyWeights,
-    ReadLimit,
-    Scale,
-    SolverName,
-    Target,
-    Tolerance,
-    WeightColumn,
-)
+from polytome.cli.fit_words import solver_words
+from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions, Without
+from polytome.cli.options import DataFolder, Json, MemoryLimit, Target
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
 
@@ -89,6 +63,7 @@ Disk = Annotated[
 
 def plan(
     sources: Sources = None,
+    *,
     target: Target = None,
     workers: WorkerCount = None,
     bandwidth: Bandwidth = "1GB/s",
@@ -99,30 +74,9 @@ def plan(
     classes: Classes = None,
     size: DiskSize = None,
     disk: Disk = None,
-    C: InverseStrength = 1.0,
-    l1_ratio: L1Ratio = 0.0,
-    groups: GroupsName = None,
-    group_ratio: GroupRatio = 1.0,
-    scale: Scale = None,
-    penalty_weights: PenaltyWeights = None,
-    bounds: BoundsOption = None,
-    class_weight: ClassWeight = None,
-    weight: WeightColumn = None,
-    intercept: Intercept = True,
-    tol: Tolerance = 1e-4,
-    max_iter: MaxIter = 10_000,
-    solver: SolverName = "auto",
-    missing: Missing = None,
-    missing_mark: MissingMark = None,
-    header: Header = "auto",
-    read_limit: ReadLimit = None,
-    drop: Drop = None,
-    categories: Categories = None,
-    date: Dates = None,
-    ids: Ids = None,
-    numbers: Numbers = None,
-    names: Names = None,
-    min_level_count: MinLevelCount = 1,
+    penalty: PenaltyOptions,
+    fit: Annotated[FitOptions, Without(["label_smoothing", "offset"])],
+    table: Annotated[TableOptions, Without(["unknown", "reference"])],
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -142,16 +96,11 @@ def plan(
     """
     from polytome.errors import ArgumentError
     from polytome.files.streamed import named
-    from polytome.files.training import references_for
     from polytome.models.cost import Workers, cost_on_paper
     from polytome.models.logistic import LogisticRegression
     from polytome.tables.streams.memory import bytes_of
 
-    settings: dict[str, Any] = {"C": C, "l1_ratio": l1_ratio, "scale": scale_of(scale), "class_weight": class_weight}
-    settings |= {"penalty_weights": weights_of(penalty_weights), "groups": groups_from(groups)}
-    settings |= {"group_ratio": group_ratio}
-    settings |= {"bounds": bounds_from(bounds)}
-    settings |= {"fit_intercept": intercept, "tol": tol, "max_iter": max_iter, "solver": solver}
+    settings = {**penalty.settings(), **fit.settings()}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
     source = named(sources) if sources else None
@@ -160,11 +109,8 @@ def plan(
             _refuse_beside_source(name, value)
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
-        table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "header": header}
-        table |= {"read_limit": read_limit, "drop": drop or (), "categories": categories or (), "weight": weight}
-        table |= {"dates": dates_of(date), "references": references_for(settings, None)}
-        table |= columns_of(ids, numbers, names, min_level_count)
-        cost, seconds = _of_source(model, sources, scale, data, memory, table, machines)
+        reading = {"target": target, "weight": fit.weight, **table.reading(settings), "read_limit": table.read_limit}
+        cost, seconds = _of_source(model, sources, penalty.scale, data, memory, reading, machines)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
@@ -260,7 +206,7 @@ def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:
     if opening is not None:
         facts["Opening"] = f"{_seconds(opening)}, to read the rows once and encode them"
     if cost.choice is not None:
-        facts["Solver"] = str(cost.choice)
+        facts["Solver"] = solver_words(cost.choice)
     low, expected, high = cost.passes
     facts["Passes"] = (
         f"{expected:,.0f} (from {cost.known_from})"

@@ -81,10 +81,11 @@ def _table(path: Path) -> tuple[str, bytes]:
     from polytome.errors import FileError
     from polytome.play.points import load_points
     from polytome.play.settings import Settings
+    from polytome.tables.readers.opening import InputFile
 
-    if path.stat().st_size > _MOST_FILE_BYTES:
-        raise FileError(f"{path}: has {path.stat().st_size:,} bytes; the playground takes at most {_MOST_FILE_BYTES:,}")
-    content = path.read_bytes()
+    content = InputFile(path).contents()
+    if len(content) > _MOST_FILE_BYTES:
+        raise FileError(f"{path}: has {len(content):,} bytes; the playground takes at most {_MOST_FILE_BYTES:,}")
     load_points(Settings(data="file"), (path.name, content))
     return path.name, content
 

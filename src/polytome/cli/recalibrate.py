@@ -46,28 +46,28 @@ class Correction:
     """How probabilities are to be corrected, as the options say it.
 
     Attributes:
-        method: of `--recalibrate`.
+        recalibrate: of `--recalibrate`.
         prior: of `--prior`.
     """
 
-    method: str | None
-    prior: list[str] | None
+    recalibrate: Recalibrate = None
+    prior: Prior = None
 
     @property
     def is_asked(self) -> bool:
         """Whether any option is given."""
-        return self.method is not None or bool(self.prior)
+        return self.recalibrate is not None or bool(self.prior)
 
     def check(self, has_class_weights: bool = True) -> None:
         """Refuse, before any work, what cannot be used."""
         from polytome.errors import ArgumentError
 
-        if self.method is not None and self.prior:
+        if self.recalibrate is not None and self.prior:
             raise ArgumentError(
                 "--recalibrate, --prior: rows with the shares that are expected would correct both; give one of them"
             )
-        if self.method not in (None, "temperature", "isotonic"):
-            raise ArgumentError(f"--recalibrate {self.method}: needs temperature or isotonic")
+        if self.recalibrate not in (None, "temperature", "isotonic"):
+            raise ArgumentError(f"--recalibrate {self.recalibrate}: needs temperature or isotonic")
         if self._shares() == "training" and not has_class_weights:
             raise ArgumentError(
                 "--prior training: takes class weights back, and there are none; give the share of each class"
@@ -126,9 +126,9 @@ class Correction:
                 shares = {labels[name]: share for name, share in shares.items()}
             model.calibration_ = corrected_prior(model, shares)  # type: ignore[arg-type]  # one text alone
             return None
-        if self.method is None:
+        if self.recalibrate is None:
             return None
-        found = recalibrate(model, X, y, method=self.method, sample_weight=weight, name=name)  # type: ignore[arg-type]
+        found = recalibrate(model, X, y, method=self.recalibrate, sample_weight=weight, name=name)  # type: ignore[arg-type]
         model.calibration_ = found.calibration
         return found
 

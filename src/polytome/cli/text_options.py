@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
 from polytome.cli.options import choice
-
-if TYPE_CHECKING:
-    from polytome.tables.text_columns import TextOptions
 
 __all__ = [
     "Analyzer",
@@ -21,9 +19,9 @@ __all__ = [
     "MinCount",
     "Ngrams",
     "TextColumns",
+    "TextGroup",
     "Tfidf",
     "check_text_beside_streams",
-    "text_options_of",
 ]
 
 _PANEL = "Options of texts"
@@ -112,36 +110,43 @@ Encoding = Annotated[
 ]
 
 
-def text_options_of(
-    analyzer: str | None,
-    ngrams: str | None,
-    min_count: int | None,
-    max_features: int | None,
-    hashing: str | None,
-    lowercase: bool | None,
-    tfidf: bool | None,
-) -> TextOptions | None:
-    """The options of texts; None where none was given."""
-    from polytome.tables.text_columns import TextOptions
+@dataclass(frozen=True)
+class TextGroup:
+    """Which columns are texts, and how their terms are counted."""
 
-    given: dict[str, Any] = {
-        "analyzer": analyzer,
-        "ngrams": None if ngrams is None else _pair(ngrams),
-        "min_count": min_count,
-        "max_features": max_features,
-        "hashing": None if hashing is None else _number(hashing),
-        "lowercase": lowercase,
-        "tfidf": tfidf,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    return TextOptions(**given) if given else None
+    text: TextColumns = None
+    analyzer: Analyzer = None
+    ngrams: Ngrams = None
+    min_count: MinCount = None
+    max_features: MaxFeatures = None
+    hashing: Hashing = None
+    lowercase: Lowercase = None
+    tfidf: Tfidf = None
+    encoding: Encoding = None
+
+    def reading(self) -> dict[str, Any]:
+        """These options as texts are read by them."""
+        from polytome.tables.text_columns import TextOptions
+
+        given: dict[str, Any] = {
+            "analyzer": self.analyzer,
+            "ngrams": None if self.ngrams is None else _pair(self.ngrams),
+            "min_count": self.min_count,
+            "max_features": self.max_features,
+            "hashing": None if self.hashing is None else _number(self.hashing),
+            "lowercase": self.lowercase,
+            "tfidf": self.tfidf,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        options = TextOptions(**given) if given else None
+        return {"text": self.text or (), "text_options": options, "encoding": self.encoding}
 
 
-def check_text_beside_streams(sources: list[str], why: str, text: list[str] | None, options: object) -> None:
+def check_text_beside_streams(sources: list[str], why: str, texts: dict[str, Any]) -> None:
     """Refuse, before the first reading, columns of text in rows that are read piece by piece."""
     from polytome.errors import ArgumentError
 
-    if text or options is not None:
+    if texts["text"] or texts["text_options"] is not None:
         raise ArgumentError(
             f"--text: {sources[0]} is read piece by piece ({why}), where terms are not counted; give one file that "
             "fits into memory, or make its features beforehand"

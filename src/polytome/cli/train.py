@@ -21,72 +21,35 @@ from polytome.cli.beside_streams import (
     refuse_report_without_test_rows,
     why_read,
 )
-from polytome.cli.bounds import bounds_from
-from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
-from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
+from polytome.cli.decide import Wanted
+from polytome.cli.fit_words import require_certificate
 from polytome.cli.interruption import Interruption
-from polytome.cli.option_values import dates_of, groups_from, references_from, scale_of, weights_of
+from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions
 from polytome.cli.options import (
-    BoundsOption,
     Cache,
-    Categories,
     Checkpoint,
-    ClassWeight,
     DataFolder,
-    Dates,
-    Drop,
-    GroupRatio,
-    GroupsName,
-    Header,
-    Intercept,
-    InverseStrength,
     Json,
-    L1Ratio,
-    LabelSmoothing,
-    MaxIter,
     MemoryLimit,
-    Missing,
-    MissingMark,
     ModelOut,
-    Offset,
-    PenaltyWeights,
     Positive,
     Quiet,
-    ReadLimit,
-    References,
     ReportOut,
-    Scale,
     Seed,
-    SolverName,
     SourceNames,
     Strict,
     Target,
     TestFile,
     TestFraction,
-    Tolerance,
-    Unknown,
-    WeightColumn,
     WorkersName,
 )
-from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes
 from polytome.cli.outputs import check_outputs, is_same_file
-from polytome.cli.recalibrate import Correction, Prior, Recalibrate
+from polytome.cli.recalibrate import Correction
 from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
-from polytome.cli.text_options import (
-    Analyzer,
-    Encoding,
-    Hashing,
-    Lowercase,
-    MaxFeatures,
-    MinCount,
-    Ngrams,
-    TextColumns,
-    Tfidf,
-    check_text_beside_streams,
-    text_options_of,
-)
+from polytome.cli.text_options import TextGroup, check_text_beside_streams
 from polytome.cli.training_outcome import Asked, Material, finish
 
 if TYPE_CHECKING:
@@ -97,7 +60,6 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_NOT_CERTIFIED = 3
 _TEST_ROWS = "rows that were held out"
 _TRAINING_ROWS = "rows of the training data (nothing was held out)"
 
@@ -105,6 +67,7 @@ _TRAINING_ROWS = "rows of the training data (nothing was held out)"
 def train(
     context: typer.Context,
     sources: SourceNames,
+    *,
     target: Target = None,
     positive: Positive = None,
     test_fraction: TestFraction = None,
@@ -112,34 +75,9 @@ def train(
     time_column: TimeColumn = None,
     test: TestFile = None,
     seed: Seed = 0,
-    C: InverseStrength = 1.0,
-    l1_ratio: L1Ratio = 0.0,
-    groups: GroupsName = None,
-    group_ratio: GroupRatio = 1.0,
-    scale: Scale = None,
-    penalty_weights: PenaltyWeights = None,
-    bounds: BoundsOption = None,
-    class_weight: ClassWeight = None,
-    weight: WeightColumn = None,
-    label_smoothing: LabelSmoothing = 0.0,
-    offset: Offset = None,
-    intercept: Intercept = True,
-    tol: Tolerance = 1e-4,
-    max_iter: MaxIter = 10_000,
-    solver: SolverName = "auto",
-    missing: Missing = None,
-    missing_mark: MissingMark = None,
-    unknown: Unknown = None,
-    header: Header = "auto",
-    read_limit: ReadLimit = None,
-    drop: Drop = None,
-    categories: Categories = None,
-    date: Dates = None,
-    reference: References = None,
-    ids: Ids = None,
-    numbers: Numbers = None,
-    names: Names = None,
-    min_level_count: MinLevelCount = 1,
+    penalty: PenaltyOptions,
+    fit: FitOptions,
+    table: TableOptions,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -148,23 +86,12 @@ def train(
     out: ModelOut = None,
     report: ReportOut = None,
     log_to: LogTo = None,
-    threshold: Threshold = None,
-    costs: Costs = None,
-    prefer: Prefer = None,
-    recalibrate: Recalibrate = None,
-    prior: Prior = None,
+    wanted: Wanted,
+    correction: Correction,
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
-    text: TextColumns = None,
-    analyzer: Analyzer = None,
-    ngrams: Ngrams = None,
-    min_count: MinCount = None,
-    max_features: MaxFeatures = None,
-    hashing: Hashing = None,
-    lowercase: Lowercase = None,
-    tfidf: Tfidf = None,
-    encoding: Encoding = None,
+    text: TextGroup,
 ) -> None:
     """Train a model and say how far it is from the optimum.
 
@@ -210,94 +137,71 @@ def train(
     from polytome.errors import ArgumentError
     from polytome.evaluation.metrics import class_counts
     from polytome.files.runs import check_run_folder
-    from polytome.files.training import check_settings, prepared_source, references_for, split_by
+    from polytome.files.training import check_settings, prepared_source, split_by
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
 
     if quiet:
         context.with_resource(quietly())
-    settings: dict[str, Any] = {
-        "C": C,
-        "l1_ratio": l1_ratio,
-        "groups": groups_from(groups),
-        "group_ratio": group_ratio,
-        "scale": scale_of(scale),
-        "penalty_weights": weights_of(penalty_weights),
-        "bounds": bounds_from(bounds),
-        "class_weight": class_weight,
-        "label_smoothing": label_smoothing,
-        "fit_intercept": intercept,
-        "tol": tol,
-        "max_iter": max_iter,
-        "solver": solver,
+    settings = {
+        **penalty.settings(),
+        **fit.settings(),
+        "label_smoothing": fit.label_smoothing,
         "random_state": seed,
     }
     check_outputs(
-        [*sources, target, costs, test],
+        [*sources, target, wanted.costs, test],
         {"--out": (out, ".safetensors"), "--report": (report, ".html .htm"), "--checkpoint": (checkpoint, "")},
     )
-    wanted = Wanted(threshold, costs, prefer)
-    correction = Correction(recalibrate, prior)
     wanted.check()
-    correction.check(class_weight is not None)
+    correction.check(fit.class_weight is not None)
     if log_to is not None:
         check_run_folder(log_to)
     asked = Asked(out, report, as_json, wanted, correction, log_to)
-    from_rows = {"--prefer": prefer, "--recalibrate": recalibrate}
+    from_rows = {"--prefer": wanted.prefer, "--recalibrate": correction.recalibrate}
     if test is not None and test_fraction:
         raise ArgumentError(
             f"--test {test}: there are test rows already (--test-fraction holds some out); leave one of them out"
         )
     check_settings(settings, test_fraction)
     by, beside = split_by(group, time_column, test_fraction)
-    text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
-    table: dict[str, Any] = {
-        "target": target,
-        "missing": missing,
-        "marks": missing_mark,
-        "unknown": unknown,
-        "header": header,
-    }
-    table |= {"weight": weight, "dates": dates_of(date), **columns_of(ids, numbers, names, min_level_count)}
-    table["references"] = references_for(settings, references_from(reference))
-    chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
+    texts = text.reading()
+    reading = {"target": target, "weight": fit.weight, **table.reading(settings)}
     if (why := why_read(sources, memory, workers)) is not None:
-        refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
+        refused = {
+            "--data": data,
+            "--read-limit": table.read_limit,
+            "--offset": fit.offset,
+            "--encoding": text.encoding,
+        }
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
-        check_text_beside_streams(sources, why, text, text_options)
-        check_solver_beside_streams(sources, why, solver)
-        check_beside_streams(cache, checkpoint, solver)
+        check_text_beside_streams(sources, why, texts)
+        check_solver_beside_streams(sources, why, fit.solver)
+        check_beside_streams(cache, checkpoint, fit.solver)
         refuse_report_without_test_rows(report, test_fraction)
-        opened = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
+        opened: dict[str, Any] = {**reading, "memory": memory}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
             model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
-        _hold_to(strict, model)
+        require_certificate(strict, model.certificate_)
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
-    texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
-    rows = _read(source, data, {**table, **chosen, **texts, "beside": beside})
+    rows = _read(source, data, {**reading, **texts, "read_limit": table.read_limit, "beside": beside})
     rows = prepared_source(rows, positive, test_fraction, seed, by)
     if test is not None:
-        rows = _with_test_rows(rows, test, read_limit, encoding)
+        rows = _with_test_rows(rows, test, table.read_limit, text.encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
     correction.check_classes(sorted(class_counts(rows.y)))
     _refuse_without_test_rows(from_rows, rows.X_test is not None)
     check_named_bounds(settings["bounds"], rows.encoder)
     show_notes(rows.notes)
-    if scale is None:
+    if penalty.scale is None:
         settings["scale"] = rows.scale
-    _hold_to(strict, _train(rows, settings, command_line(context), asked, offset or ()))
-
-
-def _hold_to(strict: bool, model: LogisticRegression) -> None:
-    """End with an exit status of its own where a certificate is required and does not hold."""
-    if strict and not model.certificate_.holds:
-        show_warning("the certificate does not hold, which --strict requires.")
-        raise typer.Exit(_NOT_CERTIFIED)
+    model = _train(rows, settings, command_line(context), asked, fit.offset or ())
+    require_certificate(strict, model.certificate_)
 
 
 def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding: str | None) -> Source:

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from polytome.cli.decide import Wanted
+from polytome.cli.fit_words import solver_words, stop_words
 from polytome.cli.output import print_json, show_warning
 from polytome.cli.recalibrate import Correction, show_calibration
 from polytome.cli.show import (
@@ -145,7 +146,7 @@ def _decide(
 
     wanted, correction, corrected = asked.wanted, asked.correction, None
     try:
-        from_rows = wanted.prefer is not None or correction.method is not None
+        from_rows = wanted.prefer is not None or correction.recalibrate is not None
         rows = (*(material.test_rows() if from_rows else (None, None, None)), "rows that were not trained on")
         if correction.is_asked:
             corrected = correction.correct(model, *rows)
@@ -200,8 +201,8 @@ def _show_fit(console: Console, model: LogisticRegression) -> None:
             "Model": model_line(model),
             "Objective": str(model.objective_),
             "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {number(model.training_.seconds, 3)} s",
-            "Solver": str(model.solver_),
-            "Stopped": model.stop_.value,
+            "Solver": solver_words(model.solver_),
+            "Stopped": stop_words(model.stop_),
         },
     )
     show_certificate(console, model.certificate_)
@@ -212,7 +213,7 @@ def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
     from polytome.models.separation import separation_sentence
 
     if not model.stop_.succeeded and not interrupted:
-        show_warning(f"{model.stop_.value}.")
+        show_warning(f"{stop_words(model.stop_)}.")
     if sentence := separation_sentence(model):
         show_warning(sentence)
 

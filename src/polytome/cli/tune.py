@@ -8,50 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polytome.cli.bounds import bounds_from
-from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
-from polytome.cli.option_values import dates_of, scale_of, weights_of
+from polytome.cli.fit_words import require_certificate
+from polytome.cli.option_groups import FitOptions, TableOptions, Without
+from polytome.cli.option_values import scale_of
 from polytome.cli.options import (
-    BoundsOption,
-    Categories,
-    ClassWeight,
     DataFolder,
-    Dates,
-    Drop,
-    Header,
-    Intercept,
     Json,
-    MaxIter,
-    Missing,
-    MissingMark,
     ModelOut,
-    PenaltyWeights,
     Positive,
-    ReadLimit,
+    Quiet,
     ReportOut,
     Seed,
-    SolverName,
     SourceNames,
+    Strict,
     Target,
-    Tolerance,
     TunedScale,
-    Unknown,
 )
-from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
+from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, model_line, show_certificate, show_evaluation, show_facts, show_table
-from polytome.cli.text_options import (
-    Analyzer,
-    Encoding,
-    Hashing,
-    Lowercase,
-    MaxFeatures,
-    MinCount,
-    Ngrams,
-    TextColumns,
-    Tfidf,
-    text_options_of,
-)
+from polytome.cli.text_options import TextGroup
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +35,7 @@ if TYPE_CHECKING:
     from polytome.evaluation.metrics import Evaluation
     from polytome.files.sources import Source
     from polytome.models.cross_validation import LogisticRegressionCV
+    from polytome.models.logistic import LogisticRegression
     from polytome.report.tuned import Tuned
 
 __all__ = ["tune"]
@@ -128,6 +105,7 @@ Metric = Annotated[
 def tune(
     context: typer.Context,
     sources: SourceNames,
+    *,
     target: Target = None,
     l1_ratio: Ratios = None,
     C: Strengths = "20",
@@ -139,38 +117,15 @@ def tune(
     positive: Positive = None,
     seed: Seed = 0,
     scale: TunedScale = None,
-    penalty_weights: PenaltyWeights = None,
-    bounds: BoundsOption = None,
-    class_weight: ClassWeight = None,
-    intercept: Intercept = True,
-    tol: Tolerance = 1e-4,
-    max_iter: MaxIter = 10_000,
-    solver: SolverName = "auto",
-    missing: Missing = None,
-    missing_mark: MissingMark = None,
-    unknown: Unknown = None,
-    header: Header = "auto",
-    read_limit: ReadLimit = None,
-    drop: Drop = None,
-    categories: Categories = None,
-    date: Dates = None,
-    ids: Ids = None,
-    numbers: Numbers = None,
-    names: Names = None,
-    min_level_count: MinLevelCount = 1,
+    fit: Annotated[FitOptions, Without(["weight", "label_smoothing", "offset"])],
+    table: Annotated[TableOptions, Without(["reference"])],
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
     as_json: Json = False,
-    text: TextColumns = None,
-    analyzer: Analyzer = None,
-    ngrams: Ngrams = None,
-    min_count: MinCount = None,
-    max_features: MaxFeatures = None,
-    hashing: Hashing = None,
-    lowercase: Lowercase = None,
-    tfidf: Tfidf = None,
-    encoding: Encoding = None,
+    text: TextGroup,
 ) -> None:
     """Choose the penalty by cross-validation, and train the model with it.
 
@@ -191,11 +146,15 @@ def tune(
       polytome tune visits.csv --target ill --groups patient --metric auc
       polytome tune sales.csv --target bought --time date --folds 5
       polytome tune messages.tsv --target label --text message
-      polytome tune people.csv --target income --out best.safetensors --report tune.html
+      polytome tune iris --out best.safetensors --report tune.html
     """
     from polytome.errors import ArgumentError
 
+    if quiet:
+        context.with_resource(quietly())
     source, ratios = _source_and_ratios(sources, l1_ratio)
+    if l1_ratio is not None:
+        context.params["l1_ratio"] = [repr(ratio) for ratio in ratios]  # for --save-config
     check_outputs([source, target], {"--out": (out, ".safetensors"), "--report": (report, ".html .htm")})
     settings: dict[str, Any] = {
         "l1_ratios": ratios,
@@ -203,30 +162,21 @@ def tune(
         "rule": rule,
         "scoring": _scoring(metric),
         "scale": scale_of(scale),
-        "penalty_weights": weights_of(penalty_weights),
-        "bounds": bounds_from(bounds),
-        "class_weight": class_weight,
-        "fit_intercept": intercept,
-        "tol": tol,
-        "max_iter": max_iter,
-        "solver": solver,
+        **fit.settings(),
         "random_state": seed,
     }
     _check(settings, groups, order_by)
     left_out = {name: option for name, option in ((groups, "groups"), (order_by, "time")) if name is not None}
-    table: dict[str, Any] = {"target": target, "missing": missing, "marks": missing_mark, "unknown": unknown}
-    table |= {"header": header, "dates": dates_of(date), **columns_of(ids, numbers, names, min_level_count)}
-    if names is not None and left_out:
+    if table.names is not None and left_out:
         raise ArgumentError(
             f"--names: the column of --{next(iter(left_out.values()))} is found by the names in the file; add a header "
             "line"
         )
-    chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
-    options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
-    texts = {"text": text or (), "text_options": options, "encoding": encoding}
+    reading = {"target": target, **table.reading(settings), **text.reading(), "read_limit": table.read_limit}
+    reading["drop"] = [*reading["drop"], *left_out]
     _refuse_columns_of_data_sets(source, left_out)
     try:
-        rows = _read(source, data, {**table, **chosen, **texts}, positive)
+        rows = _read(source, data, reading, positive)
     except ArgumentError as error:
         raise ArgumentError(_said_of_columns(str(error), left_out)) from error
     show_notes(rows.notes)
@@ -234,8 +184,9 @@ def tune(
         settings["scale"] = "standard" if rows.scale is None else rows.scale
     if settings["scoring"] == _AUC:
         settings["scoring"] = _auc_of(rows)
-    settings["cv"], group_of_row = _folds(rows, folds, seed, groups, order_by, header)
-    _tune(rows, settings, group_of_row, command_line(context), out, report, as_json)
+    settings["cv"], group_of_row = _folds(rows, folds, seed, groups, order_by, table.header)
+    model = _tune(rows, settings, group_of_row, command_line(context), out, report, as_json)
+    require_certificate(strict, model.certificate_)
 
 
 def _source_and_ratios(sources: list[str], given: list[str] | None) -> tuple[str, list[float]]:
@@ -379,7 +330,7 @@ def _tune(
     out: Path | None,
     report: Path | None,
     as_json: bool,
-) -> None:
+) -> LogisticRegression:
     """Choose, save, and show each result as soon as it is available."""
     import warnings
 
@@ -431,6 +382,7 @@ def _tune(
         print_json(_summary(rows, search, tuned, evaluation, out))
     if tuned.is_partial:
         raise typer.Exit(_INTERRUPTED)
+    return model
 
 
 def _show_choice(console: Console, tuned: Tuned) -> None:

@@ -35,9 +35,10 @@ def verify(
 
     This is a slow and simple check in ball arithmetic, which bounds its own
     rounding and shares no code with the fit. SOURCE is what the model was trained
-    on; rows that train --test-fraction held out are left out again, and those of a
-    model trained with --weight have their weights. Several files of one kind, a
-    folder or a pattern are read into memory. Needs the extra "verify".
+    on; rows that train held out (--test-fraction, also by --group or --time) are
+    left out again, and those of a model trained with --weight have their weights.
+    Several files of one kind, a folder or a pattern are read into memory. Needs the
+    extra "verify".
 
     \b
     Examples:
@@ -57,7 +58,7 @@ def verify(
     options = (split, data, target, missing, unknown, header, read_limit)
     rows, _ = rows_for_model(fitted, sources, *options, weights=True, judges=False)
     assert rows.y is not None
-    X, y, weight = training_rows(fitted, rows.X, rows.y, rows.weight)
+    X, y, weight = training_rows(fitted, rows.X, rows.y, rows.weight, rows.beside)
     with live_line() as say:
         found = checker.verify(fitted, X, y, weight, progress=say)
     if as_json:

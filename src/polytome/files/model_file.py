@@ -169,7 +169,7 @@ def load(path: str | PathLike[str]) -> Any:
     Example:
         >>> load("absent.safetensors")
         Traceback (most recent call last):
-        polytome.errors.FileError: absent.safetensors: no such file
+        polytome.errors.FileError: absent.safetensors: no such file; check the path
     """
     content, tensors = read_tensors(path, _KEY)
     if any(name.startswith(STEP_TENSOR) for name in tensors):

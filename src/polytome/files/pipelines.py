@@ -106,7 +106,7 @@ def load_pipeline(path: str | PathLike[str]) -> Pipeline:
     Example:
         >>> load_pipeline("absent.safetensors")
         Traceback (most recent call last):
-        polytome.errors.FileError: absent.safetensors: no such file
+        polytome.errors.FileError: absent.safetensors: no such file; check the path
     """
     (text, model_text), tensors = read_texts_and_tensors(path, (_KEY, "polytome"))
     of_steps = {name: tensors.pop(name) for name in [*tensors] if name.startswith(STEP_TENSOR)}

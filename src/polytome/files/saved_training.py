@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.files.saved_values import CHECKSUM, TRAINING
-from polytome.models.fitted_source import TrainingRecord
+from polytome.models.fitted_source import DividedBy, TrainingRecord
 from polytome.plain.kinds import brief, refuse
 from polytome.plain.values import plain
 
@@ -37,7 +38,8 @@ def training_to_saved(record: TrainingRecord) -> tuple[dict[str, Any], dict[str,
         >>> saved["n_rows"], tensors["training_high"]
         (3, array([2.]))
     """
-    values = {name: plain(getattr(record, name), words=True) for name in TRAINING}
+    values = {name: plain(getattr(record, name), words=True) for name in TRAINING if name != "divided_by"}
+    values["divided_by"] = None if record.divided_by is None else asdict(record.divided_by)
     tensors = {_PREFIX + name: getattr(record, name) for name in _ARRAYS}
     if record.deviation is not None:
         tensors[_PREFIX + "deviation"] = record.deviation
@@ -78,7 +80,8 @@ def training_from_saved(
         if not is_usable or not (np.isfinite(deviation) & (deviation >= 0)).all():
             refuse("training_deviation is not one number, zero or more, for each feature")
         found["deviation"] = deviation
-    return TrainingRecord(**(values | found | {"notes": tuple(values["notes"])}))
+    divided_by = None if values["divided_by"] is None else DividedBy(**values["divided_by"])
+    return TrainingRecord(**(values | found | {"notes": tuple(values["notes"]), "divided_by": divided_by}))
 
 
 def _check_features(found: Mapping[str, Array], n_features: int) -> None:

@@ -173,8 +173,19 @@ TRAINING: dict[str, Kind] = {
     "n_test_rows": _COUNT,
     "versions": mapped(text(100)),
     "seconds": real(0, LARGEST, nan=True),
+    "divided_by": optional(
+        record(
+            {
+                "kind": choice("group", "time"),
+                "column": text(nul=True),
+                "fraction": real(_SMALLEST, 1),
+                "seed": _SEED,
+            }
+        )
+    ),
 }
 """What each value of the record of a training may be."""
+_LATER_OF_TRAINING = {"divided_by": None}
 _MODEL: dict[str, Kind] = {
     "format_version": whole(1, LARGEST_COUNT),
     "checksum": text(64),
@@ -188,7 +199,7 @@ _MODEL: dict[str, Kind] = {
     "encoder": _anything,
     "image_shape": optional(listed(whole(1, LARGEST_COUNT), 2)),
     "positive": optional(text(nul=True)),
-    "training": optional(record(TRAINING)),
+    "training": optional(record(TRAINING, _LATER_OF_TRAINING)),
 }
 _SEPARATION: dict[str, Kind] = {
     "n_separated": whole(1, LARGEST_COUNT),

@@ -24,7 +24,7 @@ from polytome.files.model_file import load
 from polytome.files.splits import SplitKind, choose_groups, choose_held_out, choose_latest
 from polytome.files.training_record import record_training
 from polytome.models.fitted import feature_names_in, nameless, refuse_without_classes
-from polytome.models.fitted_source import FittedSource, HeldOut, source_of
+from polytome.models.fitted_source import DividedBy, FittedSource, HeldOut, column_beside, source_of
 from polytome.models.framed import against_rest
 from polytome.models.model import Model
 from polytome.models.path import RegularizationPath
@@ -85,6 +85,7 @@ class Source:
             `one_against_rest`.
         test_fraction: the share of each class that `hold_out` set aside; None where it did not.
         seed: of its choice.
+        divided_by: the column by which `hold_out` set rows aside; None where none decided it.
         test_names: the numbers of its test rows in the file, counted from 1 without a header line.
         files: the names of the image or text files, one for each row; None for other data.
         frame: the columns of the rows in X as they were read from a table; None for other data.
@@ -110,6 +111,7 @@ class Source:
     positive: str | None = None
     test_fraction: float | None = None
     seed: int | None = None
+    divided_by: DividedBy | None = None
     test_names: Array | None = None
     files: tuple[str, ...] | None = None
     frame: Frame | None = None
@@ -233,7 +235,7 @@ def read_for_model(
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
         _check_exists(source)
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
-        table = read_table(source, encoder=encoder, labels=labels, **options)
+        table = read_table(source, encoder=encoder, labels=labels, beside=column_beside(model), **options)
         encoder = encoder if table.encoder is None else replace(encoder, ids=table.encoder.ids)
         found = Source(
             _shown(source, table),
@@ -246,10 +248,14 @@ def read_for_model(
             files=_text_files(table) if is_text_folder(source) else None,
             texts=None if table.frame is None else texts_of(encoder, table.frame),
             frame=table.frame,
+            beside=table.beside,
         )
     if found.X.shape[1] != model.n_features_in_:
         has, wanted = found.X.shape[1], model.n_features_in_
-        raise DataError(f"{found.name}: has {has} features, and the model was trained with {wanted}")
+        raise DataError(
+            f"{found.name}: has {has} features, and the model was trained with {wanted}; give rows with the columns of "
+            "its training"
+        )
     positive = source_of(model).positive
     if positive is None or found.y is None:
         return found
@@ -385,6 +391,7 @@ def fit_source(model: AnyModel, source: Source, *, command: str | None = None, o
             command=command,
             test_fraction=source.test_fraction,
             seed=source.seed,
+            divided_by=source.divided_by,
             n_test_rows=0 if source.y_test is None else len(source.y_test),
             seconds=seconds,
         )
@@ -504,6 +511,9 @@ def hold_out(source: Source, fraction: float, seed: int = 0, by: SplitKind = "cl
     if not is_test.any():
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    divided_by = None
+    if by != "class" and source.beside is not None:
+        divided_by = DividedBy(by, source.beside.names[0], fraction, seed)
     names = np.arange(1, len(is_test) + 1) if source.kept is None else np.flatnonzero(source.kept) + 1
     X, X_test, encoder = source.X[train], source.X[test], source.encoder
     notes = (*source.notes, told) if told else source.notes
@@ -532,6 +542,7 @@ def hold_out(source: Source, fraction: float, seed: int = 0, by: SplitKind = "cl
         notes=notes,
         test_fraction=fraction if by == "class" else None,
         seed=seed if by == "class" else None,
+        divided_by=divided_by,
         test_names=names[test],
         frame=None,
         beside=None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import DataError
 from polytome.files.training_record import data_hash
-from polytome.models.fitted_source import source_of
+from polytome.models.fitted_source import DividedBy, source_of
 from polytome.numerics.row_numbers import numbers_of
 from polytome.tables.date_columns import DateCells, times_of
 from polytome.tables.frames import Frame
@@ -159,7 +159,7 @@ def are_training_rows(model: Fitted, X: Any, y: NDArray[Any]) -> bool:
 
 
 def training_rows(
-    model: Fitted, X: Any, y: NDArray[Any], weight: NDArray[Any] | None = None
+    model: Fitted, X: Any, y: NDArray[Any], weight: NDArray[Any] | None = None, beside: Frame | None = None
 ) -> tuple[Any, NDArray[Any], NDArray[Any] | None]:
     """The rows of a model's source, features, labels and weights, without those that training held
     out.
@@ -169,6 +169,10 @@ def training_rows(
         X: (n, d) all rows of its source, or the training rows alone.
         y: (n,) their labels.
         weight: (n,) their weights, or None.
+        beside: the column of these rows that decided which were held out, where one did.
+
+    Raises:
+        DataError: the column that decided it is not there.
 
     Example:
         >>> from polytome.files.sources import fit_source, hold_out, open_source
@@ -178,10 +182,26 @@ def training_rows(
         (120, 4)
     """
     record = source_of(model).training
-    if record is None or record.test_fraction is None or len(y) == record.n_rows:
+    if record is None or len(y) == record.n_rows:
         return X, y, weight
-    train = np.flatnonzero(~choose_held_out(y, record.test_fraction, record.seed or 0))
+    if record.divided_by is not None:
+        is_test = _chosen_again(record.divided_by, beside)
+    elif record.test_fraction is not None:
+        is_test = choose_held_out(y, record.test_fraction, record.seed or 0)
+    else:
+        return X, y, weight
+    train = np.flatnonzero(~is_test)
     return X[train], y[train], None if weight is None else weight[train]
+
+
+def _chosen_again(by: DividedBy, column: Frame | None) -> NDArray[np.bool_]:
+    """The rows that were held out by a column of their table."""
+    if column is None:
+        raise DataError(
+            f"column {by.column!r}, by which training held out rows (--{by.kind}), is not among these rows; give the "
+            "whole table with it, or the training rows alone"
+        )
+    return (choose_latest(column, by.fraction) if by.kind == "time" else choose_groups(column, by.fraction, by.seed))[0]
 
 
 def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:

@@ -29,6 +29,7 @@ Tensors = dict[str, NDArray[Any]]
 """Arrays by name."""
 
 _LARGEST_HEADER_BYTES = 100_000_000
+_REMEDY = "name a file that save, or train --out, wrote"
 """A limit of safetensors itself."""
 _TYPES = {f"{kind}{8 * size}": f"<{code}{size}" for kind, code in (("I", "i"), ("U", "u")) for size in (1, 2, 4, 8)}
 _TYPES |= {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "|b1"}
@@ -73,7 +74,7 @@ def read_texts_and_tensors(path: str | PathLike[str], keys: Sequence[str]) -> tu
     except FileError as error:
         raise FileError(f"{path}: {error}") from error
     except FileNotFoundError as error:
-        raise FileError(f"{path}: no such file") from error
+        raise FileError(f"{path}: no such file; check the path") from error
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -95,12 +96,12 @@ def _read_header(stream: IO[bytes]) -> tuple[bytes, dict[str, Any]]:
     size = os.fstat(stream.fileno()).st_size
     start = stream.read(9)
     if not start:
-        raise FileError("the file is empty")
+        raise FileError(f"the file is empty; {_REMEDY}")
     if len(start) < 9:
         raise FileError(f"the file is cut short: it holds {len(start)} bytes only")
     length = int.from_bytes(start[:8], "little")
     if start[8:] != b"{" or length > _LARGEST_HEADER_BYTES:
-        raise FileError("is not a safetensors file, or its first bytes are damaged")
+        raise FileError(f"is not a safetensors file, or its first bytes are damaged; {_REMEDY}")
     if length > size - 8:
         raise FileError(
             f"the file is cut short, or its first bytes are damaged: it holds {size} bytes, its header alone needs "

@@ -34,7 +34,7 @@ from polytome.evaluation.settled import (
     settled_scores,
 )
 from polytome.models.fitted import certificate_of, refuse_without_classes
-from polytome.models.fitted_source import TrainingRecord
+from polytome.models.fitted_source import DividedBy, TrainingRecord
 from polytome.numerics.totals import class_totals
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def record_training(
     seed: int | None = None,
     n_test_rows: int = 0,
     seconds: float = np.nan,
+    divided_by: DividedBy | None = None,
 ) -> TrainingRecord:
     """Read the data of a fit again and record the facts about it.
 
@@ -78,6 +79,7 @@ def record_training(
         seed: as in `TrainingRecord`.
         n_test_rows: as in `TrainingRecord`.
         seconds: as in `TrainingRecord`.
+        divided_by: as in `TrainingRecord`.
 
     Raises:
         ArgumentError: the model has no classes.
@@ -137,6 +139,7 @@ def record_training(
         versions=_versions(),
         seconds=seconds,
         deviation=deviation,
+        divided_by=divided_by,
     )
 
 

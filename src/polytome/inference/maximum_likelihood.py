@@ -221,6 +221,7 @@ def maximum_likelihood(
         terms={name: tuple(j + intercept for j in places) for name, places in asked.terms.items()},
         frame=asked.frame,
         only_wald=only_wald,
+        is_proved=sample.offset is None if certificate is None else certificate.holds and certificate.kind == "proof",
     )
     statistics = FitStatistics(
         log_likelihood=best.derived.value,

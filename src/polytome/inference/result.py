@@ -43,6 +43,7 @@ class About:
         terms: for each term the places of its coefficients in an equation.
         frame: the library of the data's frame.
         only_wald: why likelihoods cannot be compared; empty where they can.
+        is_proved: whether the coefficients are proved to be as near the maximum as was asked for.
     """
 
     title: str
@@ -58,6 +59,7 @@ class About:
     terms: Mapping[str, Sequence[int]] = field(default_factory=dict)
     frame: str | None = None
     only_wald: str = ""
+    is_proved: bool = False
 
 
 def check_level(level: Any) -> None:

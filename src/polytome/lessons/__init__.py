@@ -81,7 +81,7 @@ def find_lesson(name: str) -> Lesson:
     if name in known:
         return known[name]
     close = close_name(name.replace("_", "-").replace(" ", "-"), known, cutoff=0.4)
-    hint = f"; did you mean {close!r}?" if close is not None else ""
+    hint = f"; did you mean {close!r}?" if close is not None else ";"
     raise ArgumentError(f"{name!r}: no such lesson{hint} `polytome lesson` lists them all")
 
 

@@ -49,6 +49,7 @@ _LONG_PASS_SECONDS = 1.0
 _PARTS_TIMED = 4
 _MADE_ENTRIES = 2**22
 _MADE_ITERATIONS = 4
+_MOST_COLUMNS = 2**31 - 1
 _SMALL_SUMS = 2**20
 
 _TYPICAL_PASSES: dict[str, tuple[Range, Range, Range]] = {
@@ -520,8 +521,12 @@ def _piece_rows(entries: float) -> int:
 
 def _check_shape(n_rows: float, n_features: float, entries: float, n_classes: float, disk: float) -> None:
     for name, value, lower in (("rows", n_rows, 2), ("columns", n_features, 1), ("classes", n_classes, 2)):
-        if value != int(value) or value < lower:
+        if not np.isfinite(value) or value != int(value) or value < lower:
             raise ArgumentError(f"{name}={value!r}: needs a whole number from {lower}")
+    if n_features > _MOST_COLUMNS:
+        raise ArgumentError(
+            f"columns={n_features:g}: needs at most {_MOST_COLUMNS:,}, which a sparse matrix can number"
+        )
     if not 0 < entries <= n_features:
         raise ArgumentError(f"entries={entries:g}: needs a number from 1 to that of the columns, {n_features:,}")
     if not (np.isfinite(disk) and disk > 0):

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,24 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
-__all__ = ["FittedSource", "HeldOut", "PartOfSource", "TrainingRecord", "source_of"]
+__all__ = ["DividedBy", "FittedSource", "HeldOut", "PartOfSource", "TrainingRecord", "column_beside", "source_of"]
+
+
+@dataclass(frozen=True)
+class DividedBy:
+    """How a column of a source decided which of its rows were held out.
+
+    Attributes:
+        kind: "group" where rows of one value stayed together, "time" where the latest were chosen.
+        column: its name.
+        fraction: how many of the rows were to be held out.
+        seed: of the choice of groups.
+    """
+
+    kind: Literal["group", "time"]
+    column: str
+    fraction: float
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +71,8 @@ class TrainingRecord:
             what was pickled.
         deviation: standard deviation of each feature, each row counting once, (d,) float64; None in
             files of earlier versions.
+        divided_by: the column by which rows were held out; None where none decided it, and in files
+            of earlier versions.
     """
 
     source: str | None
@@ -76,6 +95,7 @@ class TrainingRecord:
     versions: dict[str, str]
     seconds: float
     deviation: NDArray[np.float64] | None = None
+    divided_by: DividedBy | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the time, which differs from run to run: equal fits have equal pickles, and equal
@@ -177,3 +197,9 @@ def source_of(model: object) -> FittedSource:
     """
     source: FittedSource = getattr(model, "__dict__", {}).get("source_", FittedSource())
     return source
+
+
+def column_beside(model: object) -> str | None:
+    """The column by which rows of a model's source were held out; None where none decided it."""
+    record = source_of(model).training
+    return None if record is None or record.divided_by is None else record.divided_by.column

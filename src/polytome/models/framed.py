@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from polytome.errors import ArgumentError, DataError
-from polytome.models.fitted_source import source_of
+from polytome.models.fitted_source import column_beside, source_of
 from polytome.tables.data_frames import frame_of, is_data_frame
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame, cells_of
@@ -39,13 +39,20 @@ def table_of(model: Any, X: Any, y: Any = None, *, labels: bool = True, weights:
         return None
     asked = replace(encoder, target=encoder.target if labels and y is None else None)
     asked = asked if weights else replace(asked, weight=None)
+    beside = column_beside(model)
     wanted = {
         name
-        for name in (*asked.source_names, *(column.name for column in asked.columns), asked.target, asked.weight)
+        for name in (
+            *asked.source_names,
+            *(column.name for column in asked.columns),
+            asked.target,
+            asked.weight,
+            beside,
+        )
         if name
     }
     missing = "drop" if weights and encoder.missing == "drop" and y is None else None
-    table = encode_rows(frame_of(X, wanted), asked, missing, None)
+    table = encode_rows(frame_of(X, wanted), asked, missing, None, beside)
     if not labels:
         return table
     if y is not None:

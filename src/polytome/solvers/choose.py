@@ -132,12 +132,16 @@ def _by_cost(objective: Objective, n: int, n_columns: int) -> Choice:
     newton = 10 * (hessian + blocks * side**3 / 3)
     fits = blocks * side**2 <= LARGEST_HESSIAN**2
     size_in_words = f"{size:,} coefficients, {n:,} rows"
-    cost = f"ten Hessians cost as much as {newton / one_pass:,.0f} passes, and L-BFGS may need {_LBFGS_PASSES}"
+    passes = f"{newton / one_pass:,.0f} passes over the rows"
+    cost = f"Newton's method would cost as much as {passes}, and L-BFGS may need {_LBFGS_PASSES}"
     if fits and newton <= max(_LBFGS_PASSES * one_pass, _SHORT_FIT_OPERATIONS):
-        reason = cost if newton > _SHORT_FIT_OPERATIONS else "so few that Hessians cost almost nothing"
+        reason = cost if newton > _SHORT_FIT_OPERATIONS else "so few that its steps cost almost nothing"
         return Choice(Newton(), f"{size_in_words}: {reason}")
     if not fits:
-        return Choice(LBFGS(), f"{size_in_words}: a Hessian would take {8 * blocks * side**2 / 1e9:,.1f} GB")
+        return Choice(
+            LBFGS(),
+            f"{size_in_words}: a Hessian, as Newton's method needs it, would take {8 * blocks * side**2 / 1e9:,.1f} GB",
+        )
     if blocks > 1:
         return Choice(LBFGS(), f"{size_in_words}: {cost}")
     sample = max(4 * side, 40 * n // side)

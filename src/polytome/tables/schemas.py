@@ -41,6 +41,7 @@ from polytome.tables.weight_columns import weight_note
 __all__ = [
     "FEW_WRONG",
     "MOST_LEVEL_BYTES",
+    "NO_HEADER",
     "category_column",
     "column_kind",
     "find_column",
@@ -59,6 +60,8 @@ __all__ = [
     "without_gap_words",
 ]
 
+NO_HEADER = "the file has no header line: name its columns with --names (or names=...)"
+"""What to do where a column cannot be found by its name."""
 _FEW_LEVELS = 20
 _FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
 """Above so many levels a column is refused by default if there are on average fewer rows for
@@ -93,6 +96,7 @@ def find_column(frame: Frame, wanted: str, option: str) -> str:
         return frame.names[int(wanted) - 1]
     close = close_name(wanted, frame.names)
     hint = "" if close is None else f"; did you mean {close!r}?"
+    hint = hint if frame.headed else f"; {NO_HEADER}"
     raise ArgumentError(
         f"{option}={wanted!r}: {frame.source} has no such column; choose a name, a position from 1 to "
         f"{len(frame.names)}, or 'last'; its columns are {listing(frame.names)}{hint}"

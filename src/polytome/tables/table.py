@@ -43,7 +43,7 @@ from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes,
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import find_column, find_columns, find_ids, learn_encoder
+from polytome.tables.schemas import NO_HEADER, find_column, find_columns, find_ids, learn_encoder
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -286,8 +286,10 @@ def read_table(
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
             frame = read_frame(file, kind, "no" if names else header, expected)
-            frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
-        options: Any = drop or categories or marks or weight or dates or references or text_options or beside
+            if names:
+                frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True)
+                _refuse_names_as_row(frame)
+        options: Any = drop or categories or marks or weight or dates or references or text_options
         options = options or numbers or names or min_level_count != 1
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
@@ -313,7 +315,8 @@ def read_table(
             if encoder.layout and not frame.headed:
                 frame = encoder.named(replace(frame, notes=()))  # which say that there are no names
             encoder = keeping(encoder, ids, frame.names, place) if ids else encoder
-            table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
+            asked = encoder if labels else replace(encoder, target=None)
+            table = encode_rows(frame, asked, missing, unknown, beside)
     else:
         if numbers or ids or names or min_level_count != 1:
             raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
@@ -371,14 +374,27 @@ def given_names(names: Sequence[str], n_columns: int, source: str) -> tuple[str,
     """
     found = tuple(str(name).strip() for name in names)
     if len(found) != n_columns:
+        remedy = (
+            "give each its name" if len(found) > 1 else "name each, as in a,b,c, or an existing file with the names"
+        )
         raise ArgumentError(
-            f"names={listing(found, 3)}: are {len(found)}, and {source} has {n_columns} columns; give each its name"
+            f"names={listing(found, 3)}: are {len(found)}, and {source} has {n_columns} columns; {remedy}"
         )
     if twice := [name for place, name in enumerate(found) if name in found[:place] or not name]:
         raise ArgumentError(
             f"names: {f'{twice[0]!r} stands twice' if twice[0] else 'one is empty'}; give each column its own name"
         )
     return found
+
+
+def _refuse_names_as_row(frame: Frame) -> None:
+    """Refuse a table without a header line whose first row has the names that were given."""
+    first = [frame[name].text(0).strip().casefold() == name.casefold() for name in frame.names] if frame.n_rows else []
+    if 2 * sum(first) > len(first):
+        raise ArgumentError(
+            f"{frame.place(0)}: holds the names of the columns, as a header line does; leave names "
+            "(--names) out, or remove the line"
+        )
 
 
 def is_named(kind: str) -> bool:
@@ -465,7 +481,7 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
     if target is None:
         raise ArgumentError(
             f"{frame.source}: say which column holds the labels with --target NAME (or target=NAME); "
-            f"its columns are {listing(frame.names)}"
+            f"its columns are {listing(frame.names)}{'' if frame.headed else f'; {NO_HEADER}'}"
         )
     whole = frame
     if beside is not None:
@@ -483,14 +499,15 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
     encoder, frame, notes = learn_encoder(frame, target, **rules)
     table = _encoded(frame, encoder, whole.n_rows, notes)
     if beside is not None:
-        column = whole.select([beside])
-        table = replace(table, beside=column if table.kept is None else column.take(table.kept))
+        table = _with_column(table, whole, beside)
     if table.weight is not None:
         check_some_weight(table.weight, frame.source, str(encoder.weight))
     return table
 
 
-def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None) -> Table:
+def encode_rows(
+    frame: Frame, encoder: Encoder, missing: str | None, unknown: str | None, beside: str | None = None
+) -> Table:
     """Apply a model's encoder to rows.
 
     Args:
@@ -499,6 +516,7 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
             weights are.
         missing: as for `read_table`.
         unknown: as for `read_table`.
+        beside: a column that comes along with the rows, if it is there.
 
     Raises:
         ArgumentError: there are no means.
@@ -513,7 +531,7 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
     if missing == "error":
         encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
     encoder = replace(encoder, unknown=unknown or encoder.unknown)
-    notes = frame.notes
+    notes, whole = frame.notes, frame
     frame, n_rows = encoder.align(frame), frame.n_rows
     if missing == "drop":
         frame = frame.take(~encoder.incomplete(frame))
@@ -523,7 +541,14 @@ def encode_rows(frame: Frame, encoder: Encoder, missing: str | None, unknown: st
         )
         if not frame.n_rows:
             raise DataError(f"{frame.source}: every row has a missing cell; fill them in")
-    return _encoded(frame, encoder, n_rows, notes)
+    table = _encoded(frame, encoder, n_rows, notes)
+    return table if beside not in whole.names else _with_column(table, whole, beside)
+
+
+def _with_column(table: Table, whole: Frame, name: str) -> Table:
+    """A table with another column of the frame that it was made from."""
+    column = whole.select([name])
+    return replace(table, beside=column if table.kept is None else column.take(table.kept))
 
 
 def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]) -> Table:

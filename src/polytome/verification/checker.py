@@ -85,7 +85,7 @@ def verify(
     if (table := table_of(model, X, y, weights=sample_weight is None)) is not None:
         sample_weight = table.weight if sample_weight is None else sample_weight
         assert table.y is not None
-        X, y, sample_weight = training_rows(model, table.X, table.y, sample_weight)
+        X, y, sample_weight = training_rows(model, table.X, table.y, sample_weight, table.beside)
     given = X
     model, X, offset = without_offset_columns(model, X, offset)
     check = BallCheck(model, exact_problem(model, X, y, sample_weight, offset), progress or (lambda _: None))
