@@ -70,7 +70,7 @@ def kept_from_saved(
         refuse("more rows of a class are kept than there may be")
     if saved["arrival"] >= n_rows:
         refuse("state.kept.arrival is later than the last row")
-    X = tensors["kept_rows"] if form is _DENSE else _sparse_rows(tensors, size, n_features)
+    X: Any = tensors["kept_rows"] if form is _DENSE else _sparse_rows(tensors, size, n_features)
     if X.ndim != 2 or X.shape != (size, n_features) or not _is_sound(X.data if form is _SPARSE else X):
         refuse(f"the kept rows are not finite numbers of shape ({size}, {n_features})")
     return Kept(saved["most"], saved["quota"], saved["arrival"], X, codes, weight, identities)

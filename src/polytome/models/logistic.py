@@ -53,6 +53,7 @@ from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
+from polytome.tables.streams.frames import refuse_spread
 
 Array = NDArray[Any]
 
@@ -477,6 +478,7 @@ class LogisticRegression(CertifiedClassifier):
         trained on a table finds the labels of a data frame in their column."""
         from sklearn.metrics import accuracy_score
 
+        refuse_spread(X)
         X, y = labelled_rows(self, X, y)
         return float(accuracy_score(y, self.predict(X, offset=offset), sample_weight=sample_weight))
 

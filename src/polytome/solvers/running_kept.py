@@ -65,9 +65,9 @@ class Kept:
         if not more:
             return self
         if is_sparse(self.X):
-            X = sparse.csr_matrix(self.X)
-            X.resize(X.shape[0], n_features)
-            return replace(self, X=X)
+            X: Any = self.X
+            wider = sparse.csr_matrix((X.data, X.indices, X.indptr), shape=(X.shape[0], n_features))
+            return replace(self, X=wider)
         return replace(self, X=np.pad(self.X, ((0, 0), (0, more))))
 
     def plus(self, batch: Batch) -> Kept:

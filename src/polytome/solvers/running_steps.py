@@ -108,8 +108,7 @@ def step_along(
     again = kept.objective(replayed, batch, int(clock) // ROWS_PER_STEP) if kept and replayed.any() else None
 
     def estimated(W: Array) -> Array:
-        _, found = objective.value_and_gradient(W)
-        found = found * share
+        found: Array = objective.value_and_gradient(W)[1] * share
         if again is not None:
             found += again.value_and_gradient(W)[1] * replayed.sum()
         if (overdue > replayed).any():
