@@ -35,16 +35,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("POLYTOME_DATA"), help="folder of the real data")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--passes", type=int, default=20)
+    parser.add_argument("--keep-rows", type=int, default=0, help="how many rows our model may keep")
     args = parser.parse_args()
     if args.data is None:
         raise SystemExit("name the data folder with --data DIR or POLYTOME_DATA")
     data = load_dataset("mnist", Path(args.data))
     for part in args.parts:
-        for line in PARTS[part](data, args.passes):
+        own = {"keep_rows": args.keep_rows} if part in ("ours", "sorted") else {}
+        for line in PARTS[part](data, args.passes, **own):
             print(json.dumps({"part": part} | line), flush=True)
 
 
-def measure_ours(data: Dataset, passes: int, order: str = "shuffled") -> Iterator[dict[str, Any]]:
+def measure_ours(data: Dataset, passes: int, order: str = "shuffled", keep_rows: int = 0) -> Iterator[dict[str, Any]]:
     """Test loss and proved distance after some of the passes."""
     X, y = data.X, np.asarray(data.y)
     rows = np.argsort(y, kind="stable") if order == "sorted" else np.random.default_rng(0).permutation(len(y))
@@ -53,13 +55,14 @@ def measure_ours(data: Dataset, passes: int, order: str = "shuffled") -> Iterato
         began = time.process_time()
         for start in range(0, len(y), _BATCH):
             batch = rows[start : start + _BATCH]
-            model.partial_fit(X[batch], y[batch])
+            model.partial_fit(X[batch], y[batch], keep_rows=keep_rows)
         seconds += time.process_time() - began
         if number in _SHOWN_PASSES or number == passes:
             proved = model.distance_to_batch(X, y)
             yield {
                 "passes": number,
                 "order": order,
+                "kept": model.state_.n_kept,
                 "test_loss": log_loss(data.y_test, model.predict_proba(data.X_test)),
                 "objective": proved.objective,
                 "proved": proved.relative_gap,
@@ -109,7 +112,7 @@ def measure_river(data: Dataset, passes: int) -> Iterator[dict[str, Any]]:
 
 PARTS = {
     "ours": measure_ours,
-    "sorted": lambda data, passes: measure_ours(data, passes, "sorted"),
+    "sorted": lambda data, passes, keep_rows: measure_ours(data, passes, "sorted", keep_rows),
     "sgd": measure_sgd,
     "river": measure_river,
 }

@@ -230,6 +230,17 @@ def test_what_is_no_client(client: Any) -> None:
         DaskWorkers(client)
 
 
+def test_a_score_needs_rows_in_memory() -> None:
+    import dask.array
+
+    X, y = np.arange(8.0)[:, None], np.arange(8) % 3
+    for kind in (LogisticRegression, OneVsRest):
+        model = kind().fit(X, y)
+        assert model.score(X, y) == (model.predict(X) == y).mean()
+        with pytest.raises(ArgumentError, match=r"here rows in memory are needed: X\.compute"):
+            model.score(dask.array.from_array(X), y)
+
+
 def test_names_of_workers() -> None:
     for name in ("0", "-1", "many", "1.5"):
         with (

@@ -41,7 +41,7 @@ from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, FileError
 from polytome.files.atomic_files import atomic_output
 from polytome.files.saved_path import PATH, PATH_KIND, path_from_saved, path_to_saved
-from polytome.files.saved_state import STATE, STATE_TENSORS, state_from_saved, state_to_saved
+from polytome.files.saved_state import LATER_IN_STATE, STATE, STATE_TENSORS, state_from_saved, state_to_saved
 from polytome.files.saved_steps import STEP_TENSOR
 from polytome.files.saved_training import LATER_TENSORS, TRAINING_TENSORS, training_from_saved, training_to_saved
 from polytome.files.saved_values import (
@@ -469,7 +469,7 @@ def _partial_from_saved(model: Any, saved: dict[str, Any], tensors: Tensors) -> 
     """Sets labels and state; the coefficients must be those of the state."""
     from polytome.models.partial import set_coefficients
 
-    own = record(STATE)(saved["state"], "state")
+    own = record(STATE, LATER_IN_STATE)(saved["state"], "state")
     coef, intercept = model.coef_, model.intercept_
     n_outputs = own["n_classes"] if own["n_classes"] > 2 else 1
     if len(coef) != n_outputs:

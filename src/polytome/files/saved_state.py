@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.files.saved_kept import KEPT, KEPT_TENSORS, kept_from_saved, kept_to_saved
 from polytome.plain.kinds import LARGEST, LARGEST_COUNT, Kind, flag, listed, optional, real, record, refuse, text, whole
 from polytome.rows.identities import WATCHED, Seen
 from polytome.solvers.running import MOST_QUADRATIC, Pass, Running
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-__all__ = ["STATE", "STATE_TENSORS", "state_from_saved", "state_to_saved"]
+__all__ = ["LATER_IN_STATE", "STATE", "STATE_TENSORS", "state_from_saved", "state_to_saved"]
 
 _SEEN: dict[str, Kind] = {
     "n_rows": whole(0, LARGEST_COUNT),
@@ -37,14 +38,18 @@ STATE: dict[str, Kind] = {
     "averaged": real(0, LARGEST),
     "seen": record(_SEEN),
     "again": optional(record(_SEEN)),
+    "kept": optional(record(KEPT)),
 }
 """What each value of a state may be."""
+LATER_IN_STATE = {"kept": None}
+"""What files need not have, since there was a time without it."""
 _OF_ALL = ("coefficients", "class_weight", "watched", "divisors")
 _OF_QUADRATIC = tuple(field.name for field in fields(Quadratic))
 _OF_STEPS = tuple(field.name for field in fields(Steps) if field.name not in ("clock", "averaged"))
 _OF_AGAIN = ("again_watched", "again_class_weight", "again_anchor", "again_gradient", "again_hessian")
-STATE_TENSORS = frozenset(f"state_{name}" for name in (*_OF_ALL, *_OF_QUADRATIC, *_OF_STEPS, *_OF_AGAIN))
+STATE_TENSORS = frozenset(f"state_{name}" for name in (*_OF_ALL, *_OF_QUADRATIC, *_OF_STEPS, *_OF_AGAIN, *KEPT_TENSORS))
 """The names of all tensors that a state can have."""
+_KEPT_NAMES = frozenset(f"state_{name}" for name in KEPT_TENSORS)
 _NOT_NEGATIVE = ("class_weight", "again_class_weight", "squares", "entries", "column_squares", "last_seen")
 
 
@@ -78,6 +83,9 @@ def state_to_saved(state: PartialState, classes: Array) -> tuple[dict[str, Any],
     if again is not None:
         parts = again.seen.watched, again.class_weight, again.anchor, again.gradient, again.hessian
         tensors |= dict(zip(_OF_AGAIN, parts, strict=True))
+    if running.kept is not None:
+        saved["kept"], of_kept = kept_to_saved(running.kept)
+        tensors |= of_kept
     return saved, {f"state_{name}": tensor for name, tensor in tensors.items()}
 
 
@@ -117,7 +125,10 @@ def state_from_saved(
         shapes["again_class_weight"] = (K,)
         shapes["again_hessian"] = (size, size) if is_few else (0, 0)
     needed = {f"state_{name}" for name in (*shapes, "watched", *(["again_watched"] if saved["again"] else []))}
-    found = {name for name in tensors if name in STATE_TENSORS}
+    of_kept = {name.removeprefix("state_"): tensors[name] for name in tensors if name in _KEPT_NAMES}
+    found = {name for name in tensors if name in STATE_TENSORS} - _KEPT_NAMES
+    if saved["kept"] is None and of_kept:
+        refuse(f"its state has the tensors {sorted(of_kept)} of kept rows, and keeps none")
     if found != needed:
         refuse(f"its state has the tensors {sorted(found)}, and should have {sorted(needed)}"[:500])
     parts = {name: _checked(tensors, name, shape) for name, shape in shapes.items()}
@@ -141,7 +152,10 @@ def state_from_saved(
         model = Steps(
             clock=float(saved["clock"]), averaged=float(saved["averaged"]), **{k: parts[k] for k in _OF_STEPS}
         )
-    running = Running(parts["coefficients"], parts["class_weight"], seen, saved["passes"], model, again)
+    kept = None
+    if saved["kept"] is not None:
+        kept = kept_from_saved(saved["kept"], of_kept, n_features, K, seen.n_rows)
+    running = Running(parts["coefficients"], parts["class_weight"], seen, saved["passes"], model, again, kept)
     names = None if names is None else tuple(names)
     return PartialState(running, classes[arrived], names, parts["divisors"], saved["fit_intercept"])
 

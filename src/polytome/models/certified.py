@@ -22,6 +22,7 @@ from polytome.models.predictions import classes_of, scores_of
 from polytome.models.streamed import streamed_data
 from polytome.solvers import Choice, Progress, Solver, Stop
 from polytome.solvers.driver import Callback
+from polytome.tables.streams.frames import refuse_spread
 
 Array = NDArray[Any]
 
@@ -64,6 +65,11 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
     def predict(self, X: Any) -> Array:
         """The class with the largest score, shape (n,)."""
         return classes_of(self, scores_of(self, X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy: the weighted share of rows whose class is predicted."""
+        refuse_spread(X)
+        return float(super().score(X, y, sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -53,6 +53,7 @@ from polytome.rows import rows_of
 from polytome.solvers import Solution, Solver, Stop, minimize
 from polytome.solvers.driver import Callback
 from polytome.solvers.iterates import Iterate
+from polytome.tables.streams.frames import refuse_spread
 
 Array = NDArray[Any]
 
@@ -269,9 +270,15 @@ class LogisticRegression(CertifiedClassifier):
 
     @available_if(suits_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn is untyped
     def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, feature_names: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        feature_names: Any = None,
+        keep_rows: int | None = None,
     ) -> Self:
-        """Learn from further rows, which are not kept.
+        """Learn from further rows, which are not kept unless that is asked for.
 
         After any number of calls the coefficients are near the minimum of the objective of `fit` on
         all distinct rows that have come, `S` being the sum of their weights; `distance_to_batch`
@@ -290,6 +297,11 @@ class LogisticRegression(CertifiedClassifier):
             sample_weight: one weight per row.
             feature_names: the names of X's columns where X has none, as those from a vectoriser
                 whose vocabulary grows: known ones first, in their order, then new ones.
+            keep_rows: how many of the rows the model may keep, and `save` with it, as the first
+                call says; 0 unless it does. A sample of each class is learned from again while its
+                rows no longer come: give some hundred rows for each class where classes arrive one
+                after the other. Up to 1024 coefficients, as long as no more rows have come, the
+                coefficients are those of `fit`.
 
         Returns:
             The model. It has no `certificate_`, as nothing is proved about rows that are gone, and
@@ -311,7 +323,7 @@ class LogisticRegression(CertifiedClassifier):
         stochastic optimization, JMLR 12, 2011; Johnson and Zhang, Accelerating stochastic gradient
         descent using predictive variance reduction, NeurIPS 2013.
         """
-        learn_batch(self, X, y, classes, sample_weight, feature_names)
+        learn_batch(self, X, y, classes, sample_weight, feature_names, keep_rows)
         return self
 
     def distance_to_batch(self, X: Any, y: Any = None, sample_weight: Any = None) -> Certificate:
@@ -466,6 +478,7 @@ class LogisticRegression(CertifiedClassifier):
         trained on a table finds the labels of a data frame in their column."""
         from sklearn.metrics import accuracy_score
 
+        refuse_spread(X)
         X, y = labelled_rows(self, X, y)
         return float(accuracy_score(y, self.predict(X, offset=offset), sample_weight=sample_weight))
 

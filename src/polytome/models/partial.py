@@ -28,7 +28,7 @@ from polytome.models.offsets import offset_places
 from polytome.models.peer_settings import check_peer_classes, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import penalty_weights_of
 from polytome.models.predictions import checked_coefficients
-from polytome.models.settings import real_number
+from polytome.models.settings import check_whole_number, real_number
 from polytome.objective import Objective
 from polytome.rows.identities import identities
 from polytome.solvers.running import Running
@@ -51,7 +51,7 @@ OF_FIT = (
 
 @dataclass(frozen=True, eq=False)
 class PartialState:
-    """What `partial_fit` goes on from. No row is kept.
+    """What `partial_fit` goes on from. No row is kept but those that `keep_rows` asks for.
 
     Attributes:
         running: what is known of the rows that have come.
@@ -82,6 +82,11 @@ class PartialState:
         """How often all of them have come."""
         return self.running.passes + min(self.n_rows, 1)
 
+    @property
+    def n_kept(self) -> int:
+        """Rows that are kept, to be learned from again."""
+        return 0 if self.running.kept is None else len(self.running.kept.codes)
+
     def __str__(self) -> str:
         """One line.
 
@@ -91,13 +96,16 @@ class PartialState:
             partial_fit: 2 rows of 2 classes, 1 pass; how far from their optimum says distance_to_batch(X, y)
         """
         passes = f"{self.passes:,} pass{'' if self.passes == 1 else 'es'}"
+        kept = f", {self.n_kept:,} rows kept" if self.n_kept else ""
         return (
-            f"partial_fit: {self.n_rows:,} rows of {len(self.classes):,} classes, {passes}; "
+            f"partial_fit: {self.n_rows:,} rows of {len(self.classes):,} classes, {passes}{kept}; "
             "how far from their optimum says distance_to_batch(X, y)"
         )
 
 
-def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any) -> None:
+def learn_batch(
+    estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any, feature_names: Any, keep_rows: Any
+) -> None:
     """One call of `partial_fit`: the estimator is another one at its end, and the old one until
     then."""
     estimator._check_settings()
@@ -117,6 +125,7 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
             "use fit"
         )
     state: PartialState | None = vars(estimator).get("state_")
+    most_kept = _rows_to_keep(state, keep_rows)
     twin = copy(estimator)
     for name in OF_FIT:
         twin.__dict__.pop(name, None)
@@ -132,7 +141,8 @@ def learn_batch(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     divisors = np.array(divisors_of(estimator.scale, np.ones(X.shape[1])))
     penalty_weights = penalty_weights_of(twin, X.shape[1])
     if state is None:
-        state = PartialState(Running.begin(X.shape[1]), all_classes[:0], None, divisors, bool(estimator.fit_intercept))
+        running = Running.begin(X.shape[1], most_kept)
+        state = PartialState(running, all_classes[:0], None, divisors, bool(estimator.fit_intercept))
     _check_same_settings(estimator, state, divisors)
     if not len(counting):
         return
@@ -291,6 +301,20 @@ def _check_same_settings(estimator: Any, state: PartialState, divisors: Array) -
         raise ArgumentError(
             "scale is not what the model began with: leave it as it was, or begin anew with a clone of the model"
         )
+
+
+def _rows_to_keep(state: PartialState | None, keep_rows: Any) -> int:
+    """How many rows may be kept: what the first call says holds for all."""
+    began = None if state is None else 0 if state.running.kept is None else state.running.kept.most
+    if keep_rows is None:
+        return began or 0
+    check_whole_number("keep_rows", keep_rows, 0)
+    if began not in (None, keep_rows):
+        raise ArgumentError(
+            f"keep_rows={keep_rows}: the model began with {began}, and rows that were not kept are gone; leave it out, "
+            "or begin anew with a clone of the model"
+        )
+    return int(keep_rows)
 
 
 def _features(

@@ -169,7 +169,9 @@ def training_facts(model: Any) -> Facts:
     """
     if learns_in_parts(model):
         state = model.state_
-        return [("Learned by", "partial_fit"), ("Rows", f"{state.n_rows:,}"), ("Passes over them", f"{state.passes:,}")]
+        kept = [("Rows kept in the model", f"{state.n_kept:,}")] if state.n_kept else []
+        passes = ("Passes over them", f"{state.passes:,}")
+        return [("Learned by", "partial_fit"), ("Rows", f"{state.n_rows:,}"), passes, *kept]
     if model.outputs == "numbers":
         condition = number(model.condition_, 3)
         return [("Independent columns", f"{model.rank_:,}"), ("Condition of the standardised columns", condition)]

@@ -519,7 +519,7 @@ def opened_workers(workers: str) -> Iterator[DaskWorkers]:
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        yield DaskWorkers(client)
+        yield DaskWorkers(client, workers_seconds=RESTART_SECONDS)
 
 
 def dask_setup(worker: Any) -> None:

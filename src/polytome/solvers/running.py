@@ -10,6 +10,9 @@ again do not count twice; they make the model of them exact.
   models of all batches. A pass sums the models at one point, so that its end is a Newton step.
 - Many: steps of AdaGrad, their average, and from the second pass on the gradient of the last pass,
   which takes the noise out of the steps (SVRG).
+
+Some of the rows may be kept (`Kept`), for where classes come one after the other: they then stand
+for the rows of their classes that have gone.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from polytome.errors import DataError
 from polytome.objective import Objective
 from polytome.rows.identities import Seen
 from polytome.solvers.running_batch import Batch, column_sums, is_sparse
-from polytome.solvers.running_quadratic import Quadratic, flat, gram_of, minimum, solved, wider, with_class
+from polytome.solvers.running_kept import Kept
+from polytome.solvers.running_quadratic import Quadratic, flat, gram_of, minimum, none_of, solved, wider, with_class
 from polytome.solvers.running_steps import (
     FIRST_SQUARES_OF_PASSES,
     ROWS_PER_STEP,
@@ -79,6 +83,7 @@ class Running:
         passes: how often all of them have come, but for the first time.
         model: of the rows that have gone.
         again: rows that are coming again, if there are any.
+        kept: some of the rows, where they may be kept.
     """
 
     coefficients: Array
@@ -87,16 +92,23 @@ class Running:
     passes: int
     model: Quadratic | Steps
     again: Pass | None = None
+    kept: Kept | None = None
 
     @classmethod
-    def begin(cls, n_features: int) -> Running:
-        """Before the first row: no classes yet."""
+    def begin(cls, n_features: int, most_kept: int = 0) -> Running:
+        """Before the first row: no classes yet.
+
+        Args:
+            n_features: columns.
+            most_kept: how many rows may be kept.
+        """
         side = n_features + 1
         empty: Array = np.zeros((side, 0))
-        model = Quadratic(np.zeros((0, 0)), np.zeros(0), np.zeros((side, side)))
+        kept = Kept.begin(most_kept, n_features) if most_kept else None
         if side > MOST_QUADRATIC:
-            return cls(empty, np.zeros(0), Seen(), 0, first_steps(empty))
-        return cls(empty, np.zeros(0), Seen(), 0, model)
+            return cls(empty, np.zeros(0), Seen(), 0, first_steps(empty), kept=kept)
+        model = Quadratic(np.zeros((0, 0)), np.zeros(0), np.zeros((side, side)))
+        return cls(empty, np.zeros(0), Seen(), 0, model, kept=kept)
 
     @property
     def n_features(self) -> int:
@@ -128,7 +140,11 @@ class Running:
             model = grown_steps(state.model, more, n_classes - self.n_classes)
         coefficients = grown(state.coefficients, more, n_classes - self.n_classes)
         class_weight = np.append(self.class_weight, np.zeros(n_classes - self.n_classes))
-        return replace(state, coefficients=coefficients, class_weight=class_weight, model=model)
+        kept = state.kept
+        if kept is not None:
+            arrival = state.seen.n_rows if n_classes > self.n_classes else kept.arrival
+            kept = replace(kept.widened(n_features), arrival=arrival)
+        return replace(state, coefficients=coefficients, class_weight=class_weight, model=model, kept=kept)
 
     def after(self, batch: Batch, ridge: Array) -> Running:
         """With the rows of a batch.
@@ -156,7 +172,8 @@ class Running:
         state = self if self.again is None else self._refuted()
         seen = state.seen.plus(batch.identities, batch.weight)
         totals = state.class_weight + np.bincount(batch.codes, batch.weight, state.n_classes)
-        state = replace(state, seen=seen, class_weight=totals)
+        kept = None if state.kept is None else state.kept.plus(batch)
+        state = replace(state, seen=seen, class_weight=totals, kept=kept)
         return state._learned(batch, ridge) if state.n_classes > 1 else state._counted(batch)
 
     def _counted(self, batch: Batch) -> Running:
@@ -171,11 +188,15 @@ class Running:
         """With rows that are new."""
         if isinstance(self.model, Steps):
             return self._stepped(batch, ridge, counts=True)
-        model, objective = self.model, batch.objective(self.n_classes)
+        model, objective, kept = self.model, batch.objective(self.n_classes), self.kept
+        gram = model.gram + gram_of(batch)
+        if kept is not None and self.seen.n_rows - kept.arrival <= kept.most:
+            # What the old rows say about a class that they came before was a guess, and the kept
+            # ones know it.
+            model, objective = none_of(model), kept.objective(self.class_weight, batch)
         W, _, gradient, hessian = minimum(model, objective, ridge, self.coefficients)
         linear = model.linear + hessian @ flat(W) - flat(gradient)
-        model = Quadratic(model.hessian + hessian, linear, model.gram + gram_of(batch))
-        return replace(self, coefficients=W, model=model)
+        return replace(self, coefficients=W, model=Quadratic(model.hessian + hessian, linear, gram))
 
     def _passed(self, batch: Batch, ridge: Array) -> Running:
         """With rows that came before."""
@@ -221,9 +242,9 @@ class Running:
         state = replace(self, again=None, passes=self.passes + 1)
         if isinstance(self.model, Quadratic):
             return replace(state, model=_model_of(again, self.model.gram))
-        if overdue_shares(self.model, self.class_weight).any():
+        if self.kept is None and overdue_shares(self.model, self.class_weight, None).any():
             # Classes come in turn, so no batch is like all rows, and its noise is not what the
-            # gradient takes away.
+            # gradient takes away; together with rows that are kept it is.
             return replace(state, model=replace(self.model, anchor=_NOWHERE, gradient=_NOWHERE))
         model = replace(self.model, anchor=again.anchor, gradient=again.gradient / self.seen.weight)
         if not self.model.anchor.size:
@@ -252,7 +273,9 @@ class Running:
         order = np.argsort(batch.identities, kind="stable")
         for start in range(0, len(order), ROWS_PER_STEP):
             rows = np.sort(order[start : start + ROWS_PER_STEP])
-            model, average = step_along(model, average, batch, rows, ridge, self.seen, self.class_weight, counts=counts)
+            model, average = step_along(
+                model, average, batch, rows, ridge, self.seen, self.class_weight, self.kept, counts=counts
+            )
         return replace(self, model=model, coefficients=average)
 
 

@@ -23,7 +23,7 @@ from polytome.solvers.running_batch import Batch, is_sparse
 
 Array = NDArray[Any]
 
-__all__ = ["Quadratic", "flat", "gram_of", "minimum", "solved", "wider", "with_class"]
+__all__ = ["Quadratic", "flat", "gram_of", "minimum", "none_of", "solved", "wider", "with_class"]
 
 _MOST_ITERATIONS, _MOST_HALVINGS = 50, 40
 _DECREMENT = 1e-6  # of Newton's method, for each unit of weight: where it ends
@@ -69,6 +69,11 @@ def minimum(model: Quadratic, objective: Objective, ridge: Array, W: Array) -> t
             break
         W = trial
     return W, value, gradient, hessian
+
+
+def none_of(model: Quadratic) -> Quadratic:
+    """The model of no rows, of the same shape."""
+    return Quadratic(np.zeros_like(model.hessian), np.zeros_like(model.linear), np.zeros_like(model.gram))
 
 
 def solved(model: Quadratic, objective: Objective, ridge: Array, W: Array) -> Array:

@@ -2,7 +2,8 @@
 
 The steps are AdaGrad's, in units of the size of each column. From the second pass on, the gradient
 of the last pass takes the noise out of them (SVRG). Classes whose rows have ceased to come are
-represented by the mean of their rows, and the variance of the columns.
+represented by those of their rows that are kept, or by the mean of their rows and the variance of
+the columns.
 
 References: Duchi, Hazan and Singer, Adaptive subgradient methods for online learning and stochastic
 optimization, JMLR 12, 2011; Johnson and Zhang, Accelerating stochastic gradient descent using
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from polytome.numerics import softmax
 from polytome.rows.identities import Seen
 from polytome.solvers.running_batch import Batch, column_sums
+from polytome.solvers.running_kept import Kept
 from polytome.solvers.running_quadratic import Quadratic
 
 Array = NDArray[Any]
@@ -87,6 +89,7 @@ def step_along(
     ridge: Array,
     seen: Seen,
     class_weight: Array,
+    kept: Kept | None,
     *,
     counts: bool,
 ) -> tuple[Steps, Array]:
@@ -99,16 +102,22 @@ def step_along(
     last_seen = np.where(present, clock, model.last_seen)
     # A row counts by its weight, as compared with the mean weight so far.
     share = seen.n_rows / seen.weight * float(weight.sum()) / len(rows)
-    overdue = overdue_shares(replace(model, clock=clock, last_seen=last_seen), class_weight)
-    _, gradient = objective.value_and_gradient(model.iterate)
-    if overdue.any():
-        of_means = _of_means(model, overdue, batch.fit_intercept)
-        gradient = gradient * (share * (1 - overdue.sum())) + of_means
-    elif model.anchor.size:
-        _, there = objective.value_and_gradient(model.anchor)
-        gradient = (gradient - there) * share + model.gradient
-    else:
-        gradient = gradient * share
+    overdue = overdue_shares(replace(model, clock=clock, last_seen=last_seen), class_weight, kept)
+    share *= 1 - overdue.sum()
+    replayed = overdue * _trust(model, class_weight, kept)
+    again = kept.objective(replayed, batch, int(clock) // ROWS_PER_STEP) if kept and replayed.any() else None
+
+    def estimated(W: Array) -> Array:
+        found: Array = objective.value_and_gradient(W)[1] * share
+        if again is not None:
+            found += again.value_and_gradient(W)[1] * replayed.sum()
+        if (overdue > replayed).any():
+            found += _of_means(model, W, overdue - replayed, batch.fit_intercept)
+        return found
+
+    gradient = estimated(model.iterate)
+    if model.anchor.size and (kept is not None or not overdue.any()):
+        gradient += model.gradient - estimated(model.anchor)
     # Steps are those of centred columns: the intercept's is then the only one in the direction of
     # the means.
     means = _column_means(model) if batch.fit_intercept else np.zeros(len(gradient) - 1)
@@ -128,13 +137,27 @@ def step_along(
     return model, average
 
 
-def overdue_shares(model: Steps, class_weight: Array) -> Array:
-    """The share of each class whose rows have ceased to come, and whose mean is known; 0 of the
-    others."""
+def overdue_shares(model: Steps, class_weight: Array, kept: Kept | None) -> Array:
+    """The share of each class whose rows have ceased to come, and whose mean is known, or some of
+    its rows; 0 of the others."""
     shares = class_weight / class_weight.sum()
-    missed = (shares * (model.clock - model.last_seen) >= _MISSED_ROWS) & (model.class_sums[:, -1] > 0)
-    result: Array = np.where(missed, shares, 0.0)
+    missed = shares * (model.clock - model.last_seen) >= _MISSED_ROWS
+    known = (model.class_sums[:, -1] > 0) | (kept is not None)
+    result: Array = np.where(missed & known, shares, 0.0)
     return result
+
+
+def _trust(model: Steps, class_weight: Array, kept: Kept | None) -> Array:
+    """How far the rows that are kept stand for those of their class, from 0 to 1, and not its mean
+    and the variances: few rows are told apart by anything, and more than a row has entries are
+    not."""
+    if kept is None:
+        return np.zeros(len(class_weight))
+    counts = kept.counts(len(class_weight))
+    weight = np.bincount(kept.codes, kept.weight, len(class_weight))
+    entries = model.entries[:-1].sum() / model.entries[-1]
+    whole = (weight >= class_weight * (1 - 1e-9)) | (model.class_sums[:, -1] == 0)
+    return np.where(whole, 1.0, counts / (counts + entries))
 
 
 def _sizes(model: Steps) -> Array:
@@ -153,7 +176,7 @@ def _column_means(model: Steps) -> Array:
     return means
 
 
-def _of_means(model: Steps, shares: Array, fit_intercept: bool) -> Array:
+def _of_means(model: Steps, W: Array, shares: Array, fit_intercept: bool) -> Array:
     """The gradient of classes whose rows no longer come, from their means and the variance of the
     columns.
 
@@ -165,9 +188,9 @@ def _of_means(model: Steps, shares: Array, fit_intercept: bool) -> Array:
     means = model.class_sums / np.where(weight > 0, weight, 1.0)
     mean_square = (weight * means * means).sum(axis=0) / weight.sum()
     variance = np.maximum(model.column_squares / model.entries[-1] - mean_square, 0.0)[:, None]
-    gradient = np.zeros_like(model.iterate)
+    gradient = np.zeros_like(W)
     for k in np.flatnonzero(shares):
-        difference = model.iterate - model.iterate[:, [k]]
+        difference = W - W[:, [k]]
         spread = np.minimum((variance * difference * difference).sum(axis=0) / 2, _MOST_SPREAD)
         p = softmax((means[k] @ difference + spread)[None, :], axis=1)[0]
         of_class = p * (means[k][:, None] + np.where(spread < _MOST_SPREAD, variance * difference, 0.0))
