@@ -22,7 +22,8 @@ N_ROWS = 90
 
 
 def objective_of(loss: Loss, penalty: Penalty, rng: np.random.Generator, *, fit_intercept: bool = True) -> Objective:
-    """A small problem whose columns differ in scale and are shifted, and whose rows have weights."""
+    """A small problem whose columns differ in scale and are shifted, and whose rows have
+    weights."""
     X = rng.normal(size=(N_ROWS, 4)) * [1e-3, 1.0, 30.0, 1e4] + [0.0, 2.0, -5.0, 1e4]
     codes = rng.integers(0, loss.n_outputs if loss.n_outputs > 1 else 2, N_ROWS)
     target = np.eye(loss.n_outputs)[codes] if isinstance(loss, IndependentSigmoids) else codes

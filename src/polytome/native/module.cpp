@@ -209,8 +209,8 @@ double dense_derivatives(const DenseRows& rows, const std::string& set, const st
     return shared_derivatives(named(set).dense_derivatives, rows, loss, coefficients, shift, scale, intercept, sums);
 }
 
-// Value of the loss, summed over the rows; the objective's gradient, the solution of `H x = gradient`
-// and the intercepts' part of H, one behind the other in `results`.
+// Value of the loss, summed over the rows; the objective's gradient, the solution of
+// `H x = gradient` and the intercepts' part of H, one behind the other in `results`.
 double dense_newton_point(const DenseRows& rows, const std::string& set, const std::string& loss,
                           const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
                           const Numbers& quadratic, double total_weight, const Sums& results) {
