@@ -16,7 +16,7 @@ from polytome.rows import Storage
 
 Array = NDArray[Any]
 
-__all__ = ["FREE_HESSIAN_OPERATIONS", "NewtonPoint", "NewtonPoints"]
+__all__ = ["FREE_HESSIAN_OPERATIONS", "NewtonPoint", "NewtonPoints", "intercept_hessian"]
 
 FREE_HESSIAN_OPERATIONS = 1_000_000
 """Operations of a Hessian that takes less than it takes to call what forms it."""
@@ -67,8 +67,8 @@ class NewtonPoints:
             >>> from polytome.rows import as_rows
             >>> rows = as_rows(np.array([[-1.0], [1.0]]), np.array([0, 1]))
             >>> point = NewtonPoints.of(Objective(Logistic(), L2(0.25), rows)).at(np.zeros((2, 1)))
-            >>> point.gradient.ravel(), point.step.ravel().round(6)
-            (array([-0.5,  0. ]), array([1., 0.]))
+            >>> point.gradient.ravel(), point.step[0].round(6)
+            (array([-0.5,  0. ]), array([1.]))
         """
         objective = objective.at(np.float64)
         rows, loss, penalty = objective.rows, objective.loss, objective.penalty
