@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from polytome.native.entries import PRODUCT_IN_OPERATIONS, products_pay
 from polytome.native.side_by_side import Room, write_dense, write_sparse
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
-from polytome.passes import Block, Pass, Sums, added_up
+from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.threads import available_threads
 
 if _passes is not None:
@@ -54,6 +54,7 @@ __all__ = [
     "makes_derivatives",
     "makes_dual_steps",
     "makes_predictions",
+    "newton_points",
     "reduce_block",
     "rows_of_columns",
     "work_of",
@@ -123,6 +124,33 @@ def work_of(a_pass: Pass, rows: StoredRows) -> Whole | EachBlock:
     if instructions is None or twin is None or not twin.suits(a_pass, rows):
         return EachBlock(a_pass.of_block)
     return twin.work(instructions, a_pass, rows)
+
+
+def newton_points(
+    loss: Loss, rows: StoredRows, columns: Columns, fit_intercept: bool, quadratic: Array, total_weight: float
+) -> Callable[[Array, Array], float] | None:
+    """What fills results for coefficients of shape (n_outputs, n_features + 1), and returns the sum
+    of the rows' losses; None where NumPy does the work. See `polytome.curvature.newton_point`.
+
+    Args:
+        loss: of the rows.
+        rows: an array, or others, which NumPy reads.
+        columns: how the rows are centred and scaled.
+        fit_intercept: whether the intercept may move away from zero.
+        quadratic: of the penalty, for each column, shape (n_features,).
+        total_weight: of the rows.
+    """
+    instructions, name = instruction_set(), loss_name(loss, rows.block.target)
+    if instructions is None or not rows.is_dense or not name:
+        return None
+    bound, standard = rows.bound, (doubles(columns.shift), doubles(columns.scale), fit_intercept)
+    quadratic = doubles(quadratic)
+
+    def compute(coefficients: Array, results: Array) -> float:
+        found: float = bound.newton_point(instructions, name, coefficients, *standard, quadratic, total_weight, results)
+        return found
+
+    return compute
 
 
 def makes_predictions(X: Any) -> bool:

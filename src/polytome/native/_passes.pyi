@@ -72,6 +72,18 @@ class DenseRows:
         intercept: bool,
         sums: NDArray[Any],
     ) -> float: ...
+    def newton_point(
+        self,
+        set: str,
+        loss: str,
+        coefficients: NDArray[Any],
+        shift: NDArray[Any],
+        scale: NDArray[Any],
+        intercept: bool,
+        quadratic: NDArray[Any],
+        total_weight: float,
+        results: NDArray[Any],
+    ) -> float: ...
     def grams(
         self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
     ) -> None: ...

@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "arguments.hpp"
 #include "descent.hpp"
 #include "interpreter.hpp"
+#include "newton_step.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
 #include "side_by_side.hpp"
@@ -205,6 +207,22 @@ double dense_derivatives(const DenseRows& rows, const std::string& set, const st
                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
                          const Sums& sums) {
     return shared_derivatives(named(set).dense_derivatives, rows, loss, coefficients, shift, scale, intercept, sums);
+}
+
+// Value of the loss, summed over the rows; the objective's gradient, the solution of
+// `H x = gradient` and the intercepts' part of H, one behind the other in `results`.
+double dense_newton_point(const DenseRows& rows, const std::string& set, const std::string& loss,
+                          const Matrix& coefficients, const Numbers& shift, const Numbers& scale, bool intercept,
+                          const Numbers& quadratic, double total_weight, const Sums& results) {
+    const std::size_t outputs = coefficients.shape(0), columns = coefficients.shape(1), size = outputs * columns;
+    require(quadratic.shape(0) + 1 == columns, "quadratic: needs one for each column");
+    require(results.shape(0) == 2 * size + outputs * outputs, "results: need room for two vectors and a matrix");
+    const NewtonSums task{columns, outputs, is_softmax(loss_of(loss)), coefficients.data(), quadratic.data(), total_weight};
+    std::vector<double> sums(size + task.blocks() * task.side() * task.side());
+    const double value = dense_derivatives(rows, set, loss, coefficients, shift, scale, intercept, Sums(sums.data(), {sums.size()}));
+    std::copy(sums.data(), sums.data() + size, results.data());
+    newton_point(task, results.data(), sums.data() + size, results.data() + size, results.data() + 2 * size);
+    return value;
 }
 
 double sparse_derivatives(const SparseRows& rows, const std::string& set, const std::string& loss,
@@ -476,6 +494,8 @@ NB_MODULE(_passes, module) {
              "gradient"_a.noconvert())
         .def("derivatives", &dense_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
              "scale"_a.noconvert(), "intercept"_a, "sums"_a.noconvert())
+        .def("newton_point", &dense_newton_point, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
+             "scale"_a.noconvert(), "intercept"_a, "quadratic"_a.noconvert(), "total_weight"_a, "results"_a.noconvert())
         .def("grams", &dense_grams, "set"_a, "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
              "grams"_a.noconvert())
         .def("loss_of_scores", &loss_of_scores, "set"_a, "loss"_a, "intercepts"_a.noconvert(), "slope"_a.noconvert(),

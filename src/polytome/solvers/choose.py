@@ -236,7 +236,7 @@ def check_named_residence(solver: str | Solver, rows: Rows) -> None:
     """
     if solver == "dual":
         check_residence(DualCoordinateAscent(), rows)
-    elif isinstance(solver, Solver) and not isinstance(solver, type):
+    elif not isinstance(solver, str | type) and isinstance(solver, Solver):
         check_residence(solver, rows)
 
 

@@ -18,8 +18,9 @@ from polytome.certificates.careful import CarefulFrame, Given
 from polytome.certificates.certificate import Certificate, certify, check_provable, is_separated, separated_outputs
 from polytome.certificates.decimal_proof import DecimalProof
 from polytome.certificates.fenchel import quick_gap
-from polytome.curvature.hessian_factor import LARGEST_HESSIAN, factor_hessian
+from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.curvature.hessian_root import HessianRoot
+from polytome.curvature.newton_point import FREE_HESSIAN_OPERATIONS, NewtonPoints
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.penalties import Penalty
@@ -35,7 +36,6 @@ _MAX_REFUSED = 5
 _PATIENCE_BESIDE_UNPENALISED = 3
 _DEFAULT_TOLERANCE = 1e-4  # the tolerance where none is asked for
 _MAX_PROVING_STEPS = 3  # of Newton's method, to where the curvature proves the distance
-_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
 
 __all__ = [
     "Callback",
@@ -423,6 +423,13 @@ class _Minimization:
 
     def _try_certificate(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
+        polishes = self.frame is None and self.tol < _DEFAULT_TOLERANCE
+        is_free = self.objective.rows.n_rows * self.objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
+        # Where squares make every certificate a proof, that of the polished coefficients is enough.
+        if polishes and not self.objective.penalty.is_nothing:
+            polishes = False
+            if (polished := self._polish(iterate, is_free)) is not None and polished.holds:
+                return _outcome(polished)
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
@@ -432,10 +439,8 @@ class _Minimization:
             only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
-            if self.tol < _DEFAULT_TOLERANCE:
-                self._polish(
-                    iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
-                )
+            if polishes:
+                self._polish(iterate, is_free)
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)
@@ -459,25 +464,35 @@ class _Minimization:
             if not self.certified.certificate.gap < before / 2:
                 return
 
-    def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
-        """One more step of Newton's method, where it is known or costs almost nothing: a tolerance
-        below the default asks for digits of the coefficients, and the step doubles them."""
-        objective, step = self.objective.at(np.float64), iterate.step
-        if objective.penalty.has_rest:
-            return  # the step would leave no coefficient at 0
+    def _polish(self, iterate: Iterate, forms_hessian: bool) -> Certificate | None:
+        """The certificate after one more step of Newton's method, where it is known or costs almost
+        nothing, and after two where these are all but free: a tolerance below the default asks for
+        digits of the coefficients, and each step doubles them. None where there is no such step."""
+        if self.objective.penalty.has_rest:
+            return None  # the step would leave no coefficient at 0
+        points, step, hessian = NewtonPoints.of(self.objective), iterate.step, iterate.intercept_hessian
+        objective = points.objective
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
-                return
-            _, gradient, blocks = objective.derivatives(iterate.coefficients)
-            step = -factor_hessian(objective, blocks).solve(gradient)
+                return None
+            step = points.at(iterate.coefficients).step
         W = iterate.coefficients + step
-        value, gradient = objective.value_and_gradient(W)
+        if points.compute is None:
+            value, gradient = objective.value_and_gradient(W)
+        else:
+            point = points.at(W)
+            further = points.at(W + point.step)
+            if further.value <= point.value:
+                W, point = W + point.step, further
+            value, gradient, hessian = point.value, point.gradient, point.intercept_hessian
         rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if self.certified is not None and self.certified.certificate.kind == "estimate":
             rounding = max(rounding, self.certified.certificate.rounding)
-        if value <= iterate.value + rounding and np.isfinite(gradient).all():
-            hessian = iterate.intercept_hessian
-            self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)))
+        if not (value <= iterate.value + rounding and np.isfinite(gradient).all()):
+            return None
+        certificate, W = certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)
+        self._keep(_Certified(certificate, W))
+        return certificate
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where only

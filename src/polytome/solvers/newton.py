@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.curvature.conjugate_gradients import conjugate_gradients
 from polytome.curvature.hessian_factor import factor_hessian
+from polytome.curvature.newton_point import FREE_HESSIAN_OPERATIONS, NewtonPoint, NewtonPoints, intercept_hessian
 from polytome.curvature.sampling import sampled_hessian
 from polytome.losses import Loss
 from polytome.objective import Objective
@@ -28,7 +29,6 @@ __all__ = ["Guard", "Newton"]
 _MAX_TRIES = 30
 _KEPT_HESSIAN_RATIO = 0.03
 _MAX_JOINT_COLUMNS = 64
-_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations: less than it takes to call them
 _ROWS_PER_START_ROW = 20
 _ROWS_PER_COEFFICIENT = 50
 
@@ -121,11 +121,12 @@ class _Descent:
 
     def __init__(self, objective: Objective, sample: int | None) -> None:
         self.objective, self.sample = objective, sample
+        self.points = NewtonPoints.of(objective)
         self.guard = Guard(objective)
         self.passes = 0.0
         self.predicted_decrease = 0.0
         self.keeps_hessian = False
-        self.H: Array | None = None
+        self.H: Array | NewtonPoint | None = None  # the Hessian, or only what follows from it
 
     def start_at(self, W: Array, with_hessian: bool) -> None:
         """Start at a point."""
@@ -148,11 +149,9 @@ class _Descent:
 
     def _intercept_hessian(self) -> Array | None:
         """The entries of the Hessian at hand that belong to the intercepts."""
-        if self.H is None:
-            return None
-        last = self.objective.shape[0] - 1
-        own = [block[last :: last + 1, last :: last + 1] for block in self.H]
-        return own[0] if len(own) == 1 else np.diag(np.ravel(own))
+        if isinstance(self.H, NewtonPoint):
+            return self.H.intercept_hessian
+        return None if self.H is None else intercept_hessian(self.H, self.objective.shape[0])
 
     def prepare_step(self) -> Iterate:
         """The point as an iterate, with its next step computed: from the Hessian at hand if that is
@@ -190,16 +189,20 @@ class _Descent:
             self._solve()
         return False
 
-    def _evaluate(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | None]:
-        """Value and gradient, and the Hessian where it is wanted or almost free."""
+    def _evaluate(self, W: Array, with_hessian: bool) -> tuple[float, Array, Array | NewtonPoint | None]:
+        """Value and gradient, and the Hessian, or what follows from it, where that is wanted or
+        almost free."""
         self.passes += 1
         objective = self.objective
-        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
+        if self.sample is None and self.points.compute is not None:
+            point = self.points.at(W)
+            return point.value, point.gradient, point
+        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
         if with_hessian and self.sample is None and objective.shape[0] <= _MAX_JOINT_COLUMNS:
             return objective.derivatives(W)
         return *self.objective.value_and_gradient(W), None
 
-    def _move_to(self, W: Array, value: float, gradient: Array, H: Array | None) -> None:
+    def _move_to(self, W: Array, value: float, gradient: Array, H: Array | NewtonPoint | None) -> None:
         self.W, self.value, self.gradient = W, value, gradient
         self.is_fresh = H is not None
         if self.is_fresh or not self.keeps_hessian:
@@ -216,6 +219,12 @@ class _Descent:
     def _solve(self) -> None:
         """The guarded Newton step, and the decrease that its quadratic model predicts."""
         assert self.H is not None
+        if isinstance(self.H, NewtonPoint):
+            if not self.guard.is_active:
+                self.direction = self.H.step
+                self.predicted_decrease = -0.5 * float(np.vdot(self.gradient, self.direction))
+                return
+            self.H = self.objective.hessian_blocks(self.W)
         inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
         if self.sample is None:
             self.direction = -inverse.solve(self.gradient)
