@@ -423,6 +423,9 @@ class _Minimization:
 
     def _try_certificate(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
+        if (proved := self._proved_ahead(iterate)) is not None:
+            self._keep(proved)
+            return _outcome(proved.certificate)
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
@@ -433,9 +436,7 @@ class _Minimization:
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
             if self.tol < _DEFAULT_TOLERANCE:
-                self._polish(
-                    iterate, self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
-                )
+                self._polish(iterate, self._forms_hessian_freely)
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)
@@ -459,15 +460,35 @@ class _Minimization:
             if not self.certified.certificate.gap < before / 2:
                 return
 
+    @property
+    def _forms_hessian_freely(self) -> bool:
+        return self.objective.rows.n_rows * self.objective.hessian_entries <= _FREE_HESSIAN_OPERATIONS
+
+    def _proved_ahead(self, iterate: Iterate) -> _Certified | None:
+        """The proof one step ahead, where the step would be taken anyway: without a penalty a proof
+        costs more than the steps, and one is enough."""
+        if not self.objective.penalty.is_nothing or self.frame is not None or self.tol >= _DEFAULT_TOLERANCE:
+            return None
+        found = self._polished(iterate, self._forms_hessian_freely)
+        if found is None or found.certificate.is_of_separation:
+            return None
+        return found if found.certificate.holds and found.certificate.kind == "proof" else None
+
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
+        """Keeps what a step more leads to, if nothing better is known."""
+        polished = self._polished(iterate, forms_hessian)
+        if polished is not None:
+            self._keep(polished)
+
+    def _polished(self, iterate: Iterate, forms_hessian: bool) -> _Certified | None:
         """One more step of Newton's method, where it is known or costs almost nothing: a tolerance
         below the default asks for digits of the coefficients, and the step doubles them."""
         objective, step = self.objective.at(np.float64), iterate.step
         if objective.penalty.has_rest:
-            return  # the step would leave no coefficient at 0
+            return None  # the step would leave no coefficient at 0
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
-                return
+                return None
             _, gradient, blocks = objective.derivatives(iterate.coefficients)
             step = -factor_hessian(objective, blocks).solve(gradient)
         W = iterate.coefficients + step
@@ -475,9 +496,10 @@ class _Minimization:
         rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if self.certified is not None and self.certified.certificate.kind == "estimate":
             rounding = max(rounding, self.certified.certificate.rounding)
-        if value <= iterate.value + rounding and np.isfinite(gradient).all():
-            hessian = iterate.intercept_hessian
-            self._keep(_Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)))
+        if not (value <= iterate.value + rounding and np.isfinite(gradient).all()):
+            return None
+        hessian = iterate.intercept_hessian
+        return _Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian))
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where only
