@@ -62,7 +62,7 @@ class Effects:
     values: Array
     covariance: Array
     frame: str | None = None
-    df: float = np.inf
+    df: Array | float = np.inf
 
     @property
     def standard_errors(self) -> Array:
@@ -104,7 +104,7 @@ class Effects:
             cells = (effect, error, z, p_text(values[3]), lower, upper)
             name = f"{variable} {contrast}".strip()
             groups.setdefault(f"class {each}" if several else "", []).append((name, *cells))
-        statistic = "z" if np.isinf(self.df) else "t"
+        statistic = "z" if np.isinf(self.df).all() else "t"
         headings = ("", "effect", "std. error", statistic, "p", f"{100 * level:g} % from", "to")
         whole = tuple((heading, tuple(rows)) for heading, rows in groups.items())
         return Summary(self.title, (), headings, whole, ())
@@ -375,7 +375,8 @@ def _computed(
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
-    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, estimate.df)
+    df = estimate.df_of(J)
+    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, df)
 
 
 def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]]:

@@ -212,9 +212,9 @@ def fit_formula(
         weights: the name of a column, or a number for each row.
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey); needed with weights.
-        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster" or
-            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights
-            for "robust".
+        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster",
+            "cluster-HC1", or, for few clusters, "CR2" or "CR3"; None for "observed", with clusters
+            for "cluster", with sampling weights for "robust".
         clusters: the name of a column, or two names.
         missing: "drop" leaves out rows where something that is used is missing, and counts them;
             "error" refuses them.
