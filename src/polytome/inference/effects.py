@@ -221,7 +221,7 @@ def probabilities_of(coefficients: Array, X: Array, n_classes: int, *, has_offse
         array([[0.33, 0.33, 0.33]])
     """
     if is_ordered:
-        return _Ordered(coefficients[0], n_classes).probabilities(X)
+        return _Ordered(coefficients[0], n_classes, has_offset).probabilities(X)
     return _Multinomial(coefficients, has_offset).probabilities(X)
 
 
@@ -345,7 +345,8 @@ def _computed(
     values, jacobians, rests = [], [], []
     # An infinite estimate has no error: a value has one where it would be nearly the same if such
     # an estimate were 0, as it matters for few rows.
-    link = _Ordered(beta[0], len(classes)) if is_ordered else _Multinomial(beta, source.sample.offset is not None)
+    has_offset = source.sample.offset is not None
+    link = _Ordered(beta[0], len(classes), has_offset) if is_ordered else _Multinomial(beta, has_offset)
     nearly = np.where(np.isinf(estimate.coefficients), 0.0, beta)
     other = replace(link, beta=nearly[0] if is_ordered else nearly)
     is_endless = bool(np.isinf(estimate.coefficients).any())
@@ -475,15 +476,25 @@ class _Ordered:
         beta: the coefficients of the columns, which begin with one that is not used (the
             intercept's), then the thresholds t.
         n_classes: the classes.
+        has_offset: whether the columns end with the offset, which is added to x'b.
     """
 
     beta: Array
     n_classes: int
+    has_offset: bool
 
     def probabilities(self, X: Array) -> Array:
         """Of each class, (n, K)."""
-        n_slopes = X.shape[1] - 1
-        return class_probabilities(X[:, 1:] @ self.beta[:n_slopes], self.beta[n_slopes:])
+        return class_probabilities(self._along(X), self.beta[self._n_slopes :])
+
+    @property
+    def _n_slopes(self) -> int:
+        return len(self.beta) - (self.n_classes - 1)
+
+    def _along(self, X: Array) -> Array:
+        """`x'b` of columns, or of what they change by, with the offset."""
+        own = X[:, 1 : 1 + self._n_slopes] @ self.beta[: self._n_slopes]
+        return np.asarray(own + X[:, -1]) if self.has_offset else np.asarray(own)
 
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
@@ -495,8 +506,8 @@ class _Ordered:
 
     def derivative(self, weight: Array, X: Array, slope: Array) -> tuple[Array, Array]:
         """The same of what the probabilities change by where columns change by a slope."""
+        change = self._along(slope)
         X, slope, first, second = self._at(X, slope)
-        change = slope @ self.beta[: X.shape[1]]
         by_score, twice = -np.diff(first, axis=1), np.diff(second, axis=1)
         scaled = weight * change
         to_slopes = (twice * scaled[:, None]).T @ X + (by_score * weight[:, None]).T @ slope
@@ -505,13 +516,14 @@ class _Ordered:
     def _at(self, X: Array, slope: Array | None = None) -> tuple[Array, Array, Array, Array]:
         """Columns without the intercept's, and the first and second derivatives of the sigmoid at
         each threshold, 0 beyond the outer ones."""
-        X = X[:, 1:]
-        u = self.beta[X.shape[1] :] - (X @ self.beta[: X.shape[1]])[:, None]
+        own = slice(1, 1 + self._n_slopes)
+        u = self.beta[self._n_slopes :] - self._along(X)[:, None]
+        X = X[:, own]
         first = sigmoid(u) * sigmoid(-u)
         second = first * (sigmoid(-u) - sigmoid(u))
         nothing = np.zeros((len(X), 1))
         padded = [np.hstack([nothing, each, nothing]) for each in (first, second)]
-        return X, X if slope is None else slope[:, 1:], padded[0], padded[1]
+        return X, X if slope is None else slope[:, own], padded[0], padded[1]
 
     def _by_thresholds(self, sums: Array) -> Array:
         """A threshold moves the classes below and above it against each other."""

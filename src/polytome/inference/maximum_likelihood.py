@@ -413,12 +413,13 @@ def _about_optimum(
     return f"Proved: the log-likelihood is within {gap:.1e} of {of}."
 
 
-def about_offset(asked: Asked, sample: Sample) -> list[str]:
-    """A sentence about the offset, if there is one."""
+def about_offset(asked: Asked, sample: Sample, to: str = "") -> list[str]:
+    """A sentence about the offset, if there is one; `to` is what it is added to, if not to log
+    odds."""
     if sample.offset is None:
         return []
-    of = "the log odds" if len(sample.classes) == 2 else f"the log odds of each class against {sample.classes[0]}"
-    return [f"Offset: {asked.offset or 'given'} is added to {of}, with the coefficient 1."]
+    log_odds = "the log odds" if len(sample.classes) == 2 else f"the log odds of each class against {sample.classes[0]}"
+    return [f"Offset: {asked.offset or 'given'} is added to {to or log_odds}, with the coefficient 1."]
 
 
 def _about_separation(separation: Separation | None, columns: Array, sample: Sample, only_wald: str) -> list[str]:
