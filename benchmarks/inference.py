@@ -58,8 +58,8 @@ def worst_difference(seed: int) -> float:
 
 
 def speed(n_rows: int) -> None:
-    """Seconds for rows of fifty columns with robust errors, beside statsmodels' GLM and, where it is
-    installed, glum: those that pass, and those of the processor."""
+    """Seconds for rows of fifty columns with robust errors, beside statsmodels' GLM and, where it
+    is installed, glum: those that pass, and those of the processor."""
     import statsmodels.api as models
 
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ information `I = sum_g I_g`, and the part `H_g = X_g I^-1 X_g' W_g` of the hat m
 | name | what residuals of a cluster are multiplied by |
 |---|---|
 | CR2 | `D (D (1 - H_g) W_g^-1 D)^-1/2 D`, `D = W_g^-1/2`: exact under the working covariance |
-| CR3 | `(1 - H_g)^-1`: each term is `(I - I_g)^-1 s_g`, a step of Newton's method without the cluster |
+| CR3 | `(1 - H_g)^-1`: terms are `(I - I_g)^-1 s_g`, Newton's steps without the cluster |
 
 A linear combination of coefficients then has a variance whose own mean and variance are known under
 the working covariance; a chi-squared number with the same two has Satterthwaite's degrees of

@@ -124,8 +124,8 @@ struct Columns {
     bool intercept;
 };
 
-// What a proof by the curvature is asked with; see ProofSums in passes/proof.py. Parts are outputs by
-// themselves, or all but the last of a softmax.
+// What a proof by the curvature is asked with; see ProofSums in passes/proof.py. Parts are outputs
+// by themselves, or all but the last of a softmax.
 struct ProofTask {
     const double* coordinates;  // (parts, own, size, columns)
     const double* norms;        // (parts, own, columns)
