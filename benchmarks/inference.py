@@ -1,15 +1,16 @@
 """Tables of coefficients beside statsmodels', and how often intervals cover.
 
-    python -m benchmarks.inference [--speed] [--coverage N]
+    python -m benchmarks.inference [--speed [ROWS]] [--coverage N]
 
 Thirty seeded data sets with every covariance that statsmodels has, to 1e-8 of the standard errors;
-with `--speed` a million rows of fifty columns; with `--coverage` so many simulated data sets for
-each kind of interval. Needs statsmodels.
+with `--speed` a million rows of fifty columns, or so many, beside statsmodels and glum; with
+`--coverage` so many simulated data sets for each kind of interval. Needs statsmodels.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -56,16 +57,36 @@ def worst_difference(seed: int) -> float:
     return worst
 
 
-def speed() -> None:
-    """Seconds of the processor for a million rows of fifty columns with robust errors."""
+def speed(n_rows: int) -> None:
+    """Seconds for rows of fifty columns with robust errors, beside statsmodels' GLM and, where it
+    is installed, glum: those that pass, and those of the processor."""
+    import statsmodels.api as models
+
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(1_000_000, 50))
+    X = rng.normal(size=(n_rows, 50))
     y = (X @ rng.normal(size=50) * 0.2 + rng.logistic(size=len(X)) > 0).astype(int)
-    start = time.process_time()
-    model = LogisticRegression(C=np.inf, tol=1e-8).fit(X, y)
-    fitted = time.process_time()
-    summarize(model, X, y, covariance="HC1")
-    print(f"1,000,000 x 50: fit {fitted - start:.2f} s, table with HC1 {time.process_time() - fitted:.2f} s")
+
+    def ours() -> None:
+        summarize(LogisticRegression(C=np.inf, tol=1e-8).fit(X, y), X, y, covariance="HC1")
+
+    def statsmodels() -> None:
+        design = np.column_stack([np.ones(len(X)), X])
+        models.GLM(y, design, family=models.families.Binomial()).fit(cov_type="HC1")
+
+    runs: dict[str, Callable[[], object]] = {"polytome": ours, "statsmodels' GLM": statsmodels}
+    with contextlib.suppress(ImportError):
+        import glum
+
+        def of_glum() -> None:
+            fit = glum.GeneralizedLinearRegressor(family="binomial", alpha=0, gradient_tol=1e-8).fit(X, y)
+            fit.covariance_matrix(X, y, robust=True)
+
+        runs["glum"] = of_glum
+    for name, run in runs.items():
+        passed, spent = time.perf_counter(), time.process_time()
+        run()
+        passed, spent = time.perf_counter() - passed, time.process_time() - spent
+        print(f"{n_rows:,} x 50, {name}: {passed:.2f} s, of the processor {spent:.2f} s", flush=True)
 
 
 def coverage(n_sets: int) -> None:
@@ -77,6 +98,8 @@ def coverage(n_sets: int) -> None:
         "Firth's profile, n = 500 of which some 2 % are events": _rare,
         "50 clusters of 20 rows, a column of rows": _clustered(within=1.0),
         "50 clusters of 20 rows, a column of clusters": _clustered(within=0.0),
+        "the same, CR2": _clustered(within=0.0, covariance="CR2"),
+        "the same, CR3": _clustered(within=0.0, covariance="CR3"),
     }.items():
         held = sets = 0
         for seed in range(n_sets):
@@ -86,9 +109,13 @@ def coverage(n_sets: int) -> None:
         print(f"{name}: {100 * held / sets:.1f} % of {sets:,} intervals hold the coefficient", flush=True)
 
 
-def _intervals(X: np.ndarray, y: np.ndarray, how: str = "wald", clusters: np.ndarray | None = None) -> Any:
+def _intervals(
+    X: np.ndarray, y: np.ndarray, how: str = "wald", clusters: np.ndarray | None = None, covariance: str | None = None
+) -> Any:
     model = LogisticRegression(C=np.inf, tol=1e-6).fit(X, y)
-    return summarize(model, X, y, clusters=clusters).confidence_intervals(method=how, terms="feature_0")
+    return summarize(model, X, y, clusters=clusters, covariance=covariance).confidence_intervals(
+        method=how, terms="feature_0"
+    )
 
 
 def _plain(n: int, how: str = "wald") -> Callable[[np.random.Generator], tuple[Any, float]]:
@@ -112,7 +139,7 @@ def _rare(rng: np.random.Generator) -> tuple[Any, float]:
     return result.confidence_intervals(method="profile", terms=result.estimate.terms[-1]), 0.8
 
 
-def _clustered(within: float) -> Callable[[np.random.Generator], tuple[Any, float]]:
+def _clustered(within: float, covariance: str | None = None) -> Callable[[np.random.Generator], tuple[Any, float]]:
     """A column that is the same in a cluster, or differs there too, and what pulls the rows of a
     cluster together: there is no effect to find."""
 
@@ -120,14 +147,14 @@ def _clustered(within: float) -> Callable[[np.random.Generator], tuple[Any, floa
         clusters = np.repeat(np.arange(50), 20)
         x = rng.normal(size=50)[clusters] + within * rng.normal(size=1000)
         y = (0.7 * rng.normal(size=50)[clusters] + rng.logistic(size=1000) > 0).astype(int)
-        return _intervals(x[:, None], y, clusters=clusters), 0.0
+        return _intervals(x[:, None], y, clusters=clusters, covariance=covariance), 0.0
 
     return draw
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--speed", type=int, nargs="?", const=1_000_000, default=0)
     parser.add_argument("--coverage", type=int, default=0)
     asked = parser.parse_args()
     with warnings.catch_warnings():
@@ -135,7 +162,7 @@ def main() -> None:
         differences = [worst_difference(seed) for seed in range(30)]
         print(f"30 data sets against statsmodels: largest difference {max(differences):.1e} standard errors")
         if asked.speed:
-            speed()
+            speed(asked.speed)
         if asked.coverage:
             coverage(asked.coverage)
     if max(differences) > _TOLERANCE:

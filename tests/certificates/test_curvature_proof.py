@@ -22,6 +22,7 @@ from polytome.export import from_sklearn
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.objective import Objective
+from polytome.passes import change_of_probabilities
 from polytome.penalties import NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import LBFGS, Newton, minimize
@@ -192,7 +193,7 @@ def test_probabilities_change_by_no_more_than_is_said(softmax: bool) -> None:
         off = np.abs(moved - z) * (1 + 1e-9) + 1e-14
         loss = Softmax(3) if softmax else IndependentSigmoids(3)
         m, u = loss.curvature(z, np.zeros(1, int))
-        bound = curvature_proof._changes(loss, m, u, off)
+        bound = change_of_probabilities(loss, m, u, off)
         with mpmath.workdps(60):
             p, q = (_probabilities(scores, softmax) for scores in (z, moved))
             change = [abs(a - b) for a, b in zip(p, q, strict=True)]

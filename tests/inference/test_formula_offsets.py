@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from polytome.errors import ArgumentError, DataError
@@ -132,11 +133,6 @@ def test_a_wrong_offset_is_refused(formula: str, message: str) -> None:
         fit_formula(formula, rates())
 
 
-def test_ordered_classes_have_no_offset() -> None:
-    with pytest.raises(ArgumentError, match=r"offset\(\) with method='ordered'"):
-        fit_formula("k ~ x + offset(t)", rates(), method="ordered")
-
-
 def test_a_profile_that_does_not_end_is_missing() -> None:
     # A profile that jumps over the threshold never comes near an end.
     assert np.isnan(_end(lambda value: (0.0, 0.0), 0.0, 1, 1.0, 2.0, np.inf))
@@ -155,3 +151,59 @@ def test_firth_s_influence_is_refused_by_name() -> None:
         with pytest.raises(ArgumentError, match="Firth's penalty changes with each row"):
             ask()
     assert np.isfinite(found.residuals("standardised")).all()
+
+
+@pytest.fixture(scope="module")
+def in_order() -> Any:
+    return fit_formula("k ~ x + offset(log(t))", rates(), method="ordered")
+
+
+def test_ordered_classes_have_offsets_with_the_coefficient_one(in_order: Any) -> None:
+    free = fit_formula("k ~ x + log(t)", rates(), method="ordered")
+    held = free.test("log(t) = 1", "likelihood-ratio")
+    lost = 2 * (free.statistics.log_likelihood - in_order.statistics.log_likelihood)
+    assert held.statistic == pytest.approx(lost, rel=1e-8)
+    assert "Offset: log(t) is added to x'b" in str(in_order)
+    # With thresholds alone, by another search.
+    data = rates()
+    log_t, k = np.log(data.t.to_numpy()), data.k.to_numpy()
+
+    def loss(thresholds: np.ndarray) -> float:
+        below = 1 / (1 + np.exp(log_t[:, None] - np.append(thresholds, np.inf)))
+        return -np.log(np.diff(np.column_stack([np.zeros(60), below]))[np.arange(60), k]).sum()
+
+    null = minimize(loss, [-1.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+    assert in_order.statistics.null_log_likelihood == pytest.approx(-null.fun, abs=1e-8)
+    assert free.test("x", "likelihood-ratio").statistic > 0
+
+
+def test_two_ordered_classes_are_two_classes_with_an_offset(result: Any) -> None:
+    ordered = fit_formula("y ~ x + offset(log(t))", rates(), method="ordered")
+    intercept, slope = result.coefficients[0]
+    assert_allclose(ordered.coefficients[0], [slope, -intercept], rtol=1e-8)
+    assert_allclose(ordered.standard_errors[0], result.standard_errors[0, ::-1], rtol=1e-7)
+    at = {"x": [0.3], "t": 2.0}
+    assert_allclose(ordered.effects("t", at={"x": 0.3}).values, result.effects("t", at={"x": 0.3}).values, rtol=1e-7)
+    ours, theirs = ordered.effects("x", at={"t": 2.0}), result.effects("x", at={"t": 2.0})
+    assert_allclose(ours.values[-1:], theirs.values, rtol=1e-7)
+    assert_allclose(ours.standard_errors[-1:], theirs.standard_errors, rtol=1e-6)
+    assert_allclose(ordered.predictions(at=at).values[-1:], result.predictions(at=at).values, rtol=1e-8)
+
+
+def test_predictions_and_tests_of_ordered_classes_see_the_offset(in_order: Any) -> None:
+    new = pd.DataFrame({"x": [0.0, 0.5], "t": [1.0, 3.0]})
+    slope, *thresholds = in_order.coefficients[0]
+    below = 1 / (
+        1 + np.exp(-(np.array(thresholds) - slope * new.x.to_numpy()[:, None] - np.log(new.t.to_numpy())[:, None]))
+    )
+    assert_allclose(in_order.predict_proba(new)[:, 0], below[:, 0], rtol=1e-12)
+    assert_allclose(in_order.predict_proba(new)[:, 2], 1 - below[:, 1], rtol=1e-10)
+    with pytest.raises(DataError, match=r"the offset log.t. is -inf in row 1"):
+        in_order.predict_proba(new.assign(t=[1.0, 0.0]))
+    brant = in_order.brant()
+    data = rates()
+    for j in range(2):
+        above = fit_formula("y ~ x + offset(log(t))", data.assign(y=(data.k > j).astype(int)))
+        assert_allclose(brant.slopes[j], above.coefficients[0, 1:], rtol=1e-7)
+    lower, upper = in_order.confidence_intervals(method="profile", terms="x").to_numpy()[0, -2:]
+    assert lower < slope < upper

@@ -30,6 +30,7 @@ from polytome.passes import (
     LossOfScores,
     OffsetsOfEntries,
     ProductOfColumns,
+    ProofSums,
     RowSquares,
     Scores,
     SquaresOfEntries,
@@ -60,6 +61,7 @@ def all_passes(rng: np.random.Generator) -> dict[str, Any]:
         HessianOfScores(loss, raw),
         HessianProduct(loss, raw, direction),
         OffsetsOfEntries(near),
+        ProofSums(loss, raw, columns, rng.normal(size=(1, K - 1, 5, D + 1)), np.full(K, 1e-12), False),
         RowSquares(columns),
         Scores(raw),
         SquaresOfEntries(near),
@@ -119,7 +121,7 @@ def test_whoever_adds_up_makes_what_the_definition_makes(
         pytest.skip(f"{name} is of {'dense' if is_sparse else 'sparse'} rows")
     rows, one = rows_of(rng, is_sparse), all_passes(rng)[name]
     by_definition = one.of_block(rows.whole)
-    if name != "Grams":  # which has a matrix for each block
+    if name not in ("Grams", "ProofSums"):  # which have something of each block
         monkeypatch.setattr(array_rows, "_BLOCK_BYTES", 1)
     results = []
     for chosen in (native.instruction_set(), None):

@@ -460,10 +460,17 @@ def separated_outputs(objective: Objective, W: Array) -> Array:
     """
     columns = objective.rows.columns
     raw, (_, intercept) = columns.to_raw(W), columns.as_given(W)
+    if objective.rows.facts.is_resident:
+        # The first rows are nearly always enough to tell that nothing separates.
+        block = next(iter(objective.rows.blocks()))
+        (wrong,) = _WrongRows(objective.loss, raw, 0.0, 0.0).of_block(block)
+        if wrong.all():
+            separated: Array = np.zeros(len(wrong), dtype=bool)
+            return separated
     # A margin is a difference of two scores: rounding alone must not make it positive.
     size, intercept_rounding = 2 * growth(len(raw) + 3), 2 * np.abs(intercept - raw[-1]).max()
     (wrong,) = objective.rows.reduce(_WrongRows(objective.loss, raw, size, intercept_rounding))
-    separated: Array = wrong == 0
+    separated = wrong == 0
     return separated
 
 

@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from polytome.certificates.independent_columns import independent_columns
-from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth, sum_rounding
+from polytome.certificates.rounding import ELEMENTARY_ROUNDINGS, growth
 from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Block, Columns, Sums
+from polytome.passes import SLACK, UNDERFLOW, Block, ProofSums, Sums, concordance_of
 from polytome.rows import Rows
 from polytome.threads import kept
 
@@ -44,12 +44,9 @@ Array = NDArray[Any]
 
 __all__ = ["CurvatureBound", "curvature_bound", "is_exact_in_float64"]
 
-_NUMBERS_AT_ONCE = 2**22  # numbers: 32 MiB
 _MIN_CURVATURE_LEFT = 0.1  # of the curvature that was computed: where rounding leaves less, nothing is proved
 _MAX_NU_RHO = 0.9  # of nu rho
 _MAX_EXACT_INTEGER = 2**53  # whole numbers up to here are float64 numbers
-_RELATIVE_SLACK = 1e-9  # for the last few operations
-_UNDERFLOW = 1e-290  # for what underflows
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ def _bound(objective: Objective, W: Array, blocks: Array, free: Array) -> Curvat
         return None
     value = sums.loss / objective.total_weight
     is_whole = bool(free[..., : len(W) - (not objective.fit_intercept)].all())
-    distance = math.hypot(*(distance for _, _, distance in found)) * (1 + _RELATIVE_SLACK) if is_whole else np.inf
+    distance = math.hypot(*(distance for _, _, distance in found)) * (1 + SLACK) if is_whole else np.inf
     return CurvatureBound(
         gap, exact, value, _objective_error(objective, sums, value, _intercept_error(objective, W)), distance
     )
@@ -178,9 +175,7 @@ def _objective_error(objective: Objective, sums: _RowSums, value: float, interce
     mean_error = max(1.0, loss.smoothness) * sums.mean_error
     slope = (np.abs(sums.mean) + mean_error) / total + roundings * loss.largest_residual
     error = roundings * (value + soft) + sums.loss_error / total + float(slope @ intercept_error)
-    return (error + 0.5 * loss.smoothness * float(intercept_error @ intercept_error)) * (
-        1 + _RELATIVE_SLACK
-    ) + _UNDERFLOW
+    return (error + 0.5 * loss.smoothness * float(intercept_error @ intercept_error)) * (1 + SLACK) + UNDERFLOW
 
 
 def _roundings(objective: Objective) -> float:
@@ -254,7 +249,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _RowSums:
-    """Sums over the rows, in columns that are independent; not divided by their weight.
+    """The sums of `ProofSums`.
 
     Attributes:
         gradient: weighted sums of columns times residuals, (n_columns, n_outputs).
@@ -265,8 +260,7 @@ class _RowSums:
             coordinates.
         loss: its weighted sum.
         loss_error: bound on its error from errors of the scores, other than a common shift.
-        mean: weighted sums of residuals, (n_outputs,).
-        mean_error: bound on their error from errors of the scores.
+        mean_error: bound on the error of the sums of residuals from errors of the scores.
         range: for each part, the largest range of the scores of a row over all directions of unit
             length.
         deviation: bound on the error of a score.
@@ -278,10 +272,14 @@ class _RowSums:
     moved: Array
     loss: float
     loss_error: float
-    mean: Array
     mean_error: float
     range: Array
     deviation: float
+
+    @property
+    def mean(self) -> Array:
+        """Weighted sums of residuals, (n_outputs,): the intercept's column is one."""
+        return np.asarray(self.gradient[-1])
 
     def of(self, part: _Part, place: int) -> tuple[Array, Array, Array, float, float]:
         """What concerns a part: sums as vectors in the order of its coefficients, `moved` and
@@ -295,114 +293,13 @@ class _RowSums:
 def _row_sums(objective: Objective, W: Array, parts: list[_Part]) -> _RowSums:
     """One pass over the rows."""
     is_soft = bool(objective.soft.size and objective.soft.any())
-    coordinates = tuple((part.by_output, np.linalg.norm(part.by_output, axis=1)) for part in parts)
-    one_pass = _RowSumsPass(
+    coordinates = np.array([part.by_output for part in parts])
+    one_pass = ProofSums(
         objective.loss, W, objective.rows.columns, coordinates, _intercept_error(objective, W), is_soft
     )
-    gradient, size, square, moved, loss, loss_error, mean, mean_error, ranges, deviations = objective.rows.reduce(
-        one_pass
-    )
-    sums = float(loss), float(loss_error), mean, float(mean_error)
+    gradient, size, square, moved, loss, loss_error, mean_error, ranges, deviations = objective.rows.reduce(one_pass)
+    sums = float(loss), float(loss_error), float(mean_error)
     return _RowSums(gradient, size, square, moved, *sums, ranges.max(axis=0), float(deviations.max()))
-
-
-@dataclass(frozen=True, eq=False)
-class _RowSumsPass:
-    """What `_RowSums` is made of: sums over the rows, and from each block its largest range and
-    deviation, joined."""
-
-    loss: Loss
-    W: Array
-    standard: Columns
-    coordinates: tuple[tuple[Array, Array], ...]
-    intercept_error: Array
-    is_soft: bool
-    joined = 2
-
-    def of_block(self, block: Block) -> Sums:
-        loss, W = self.loss, self.W
-        X = self.standard.with_intercept(block)
-        scores, weight = X @ W, block.weight[:, None]
-        absolute = np.abs(X)
-        score_error = growth(len(W) + 8) * (absolute @ np.abs(W)) + sum_rounding(scores, block.target)
-        if not loss.separable:  # the largest score is subtracted from all of a row
-            score_error[:] = score_error.max(axis=1, keepdims=True)
-        deviation, has_weight = score_error + self.intercept_error, block.weight > 0
-        value, residual = loss.value_and_gradient(scores, block.target)
-        m, u = loss.curvature(scores, block.target)
-        lengths = [_lengths(X, absolute, *of_part) for of_part in self.coordinates]
-        changes = np.broadcast_to(_changes(loss, m, u, deviation), (len(X), len(lengths)))
-        moved = [block.weight @ (length * change) for (length, _), change in zip(lengths, changes.T, strict=True)]
-        size = absolute.T @ (weight * (np.abs(residual) + float(self.is_soft)))
-        ranges = [float(span[has_weight].max(initial=0.0)) for _, span in lengths]
-        loss_error = ((np.abs(residual) + _RELATIVE_SLACK + 0.5 * loss.smoothness * score_error) * score_error).sum(
-            axis=1
-        )
-        return (
-            X.T @ (weight * residual),
-            size,
-            (X * X).T @ (weight * np.maximum(m, 0.0)) * (1 if u is None else 2),
-            np.array(moved),
-            np.asarray(block.weight @ value),
-            np.asarray(block.weight @ loss_error),
-            block.weight @ residual,
-            np.asarray(block.weight @ score_error.max(axis=1)),
-            np.array([ranges]),
-            deviation[has_weight].max(initial=0.0, keepdims=True)[0],
-        )
-
-
-def _lengths(X: Array, absolute: Array, by_output: Array, norms: Array) -> tuple[Array, Array]:
-    """For each row bounds on the largest length, in given coordinates, of what a change of one
-    output's probability moves the gradient by, and on the range of its scores along a direction of
-    length one; both (n,).
-
-    Args:
-        X: columns of the rows, (n, n_columns).
-        absolute: their absolute values.
-        by_output: the coordinates, (n_own, size, n_columns).
-        norms: of their columns, (n_own, n_columns).
-    """
-    n_own, size, _ = by_output.shape
-    error = growth(X.shape[1] + n_own + 16) * (absolute @ norms.T).max(axis=1)
-    longest, span = np.empty(len(X)), np.empty(len(X))
-    step = max(1, _NUMBERS_AT_ONCE // max(n_own * size, 1))
-    for start in range(0, len(X), step):
-        part = slice(start, start + step)
-        U = X[part] @ by_output.reshape(n_own * size, X.shape[1]).T
-        if n_own == 1:
-            longest[part] = span[part] = np.sqrt(np.einsum("ij,ij->i", U, U))
-            continue
-        # About their mean, as changes of probabilities add up to zero; a last output that is held
-        # has none itself.
-        U = U.reshape(len(U), n_own, size)
-        mean = U.sum(axis=1) / (n_own + 1)
-        U -= mean[:, None]
-        squares = np.column_stack([np.einsum("ikj,ikj->ik", U, U), np.einsum("ij,ij->i", mean, mean)])
-        largest = np.sqrt(np.sort(squares, axis=1)[:, -2:])
-        longest[part], span[part] = largest[:, 1], largest.sum(axis=1)
-    growth_factor = 1 + growth(size + 16)
-    return growth_factor * longest + 2 * error, growth_factor * span + 4 * error
-
-
-def _changes(loss: Loss, m: Array, u: Array | None, deviation: Array) -> Array:
-    """Bound on what probabilities change by, added up over the outputs that belong together, if
-    scores change by no more than `deviation`: (n, n_outputs), or (n, 1) for a softmax."""
-    if u is None:
-        return np.asarray(
-            np.fmin(loss.smoothness * deviation, (m + _UNDERFLOW) * np.exp(_concordance(loss) * deviation) * deviation)
-        )
-    largest = deviation.max(axis=1, keepdims=True)
-    rest = m.copy()
-    rest[np.arange(len(m)), m.argmax(axis=1)] = 0.0
-    return np.asarray(
-        np.fmin(largest, 4 * (rest.sum(axis=1, keepdims=True) + _UNDERFLOW) * np.exp(2 * largest) * largest)
-    )
-
-
-def _concordance(loss: Loss) -> float:
-    assert loss.self_concordance is not None  # or there is no bound to be found
-    return loss.self_concordance
 
 
 def _bound_of(
@@ -418,22 +315,22 @@ def _bound_of(
     """What is proved of one part, infinite where nothing is, what exact arithmetic would prove, and
     how far the coefficients of its columns are from the optimal ones, at most."""
     total, absolute = objective.total_weight, np.abs(part.T)
-    roundings, concordance = _roundings(objective), _concordance(objective.loss)
+    roundings, concordance = _roundings(objective), concordance_of(objective.loss)
     span, deviation = concordance * span, concordance * deviation
     products = growth(2 * len(part.T) + 8)
     slope = float(np.linalg.norm(part.T @ gradient)) / total
     gradient_error = (roundings + products) * float(np.linalg.norm(absolute @ size)) + moved
     # The Hessian's entries are sums of products, no larger than those of the square roots of these.
     hessian_size = float(np.linalg.norm(absolute @ np.sqrt(square / total))) ** 2 * math.exp(min(4 * deviation, 700.0))
-    min_curvature = (1 - part.defect - (roundings + products) * hessian_size - _RELATIVE_SLACK) * math.exp(
+    min_curvature = (1 - part.defect - (roundings + products) * hessian_size - SLACK) * math.exp(
         -min(2 * deviation, 700.0)
     )
     if not min_curvature >= _MIN_CURVATURE_LEFT:
         return np.inf, np.inf, np.inf
-    growth_factor = 1 + growth(objective.rows.n_rows + 100) + _RELATIVE_SLACK
+    growth_factor = 1 + growth(objective.rows.n_rows + 100) + SLACK
     most, widest = (slope + gradient_error / total) * growth_factor, span * growth_factor
     away = _radius(most, widest, min_curvature) * part.longest(objective.fit_intercept) * growth_factor
-    return _distance(most, widest, min_curvature) * (1 + _RELATIVE_SLACK), _distance(slope, span, 1.0), away
+    return _distance(most, widest, min_curvature) * (1 + SLACK), _distance(slope, span, 1.0), away
 
 
 def _distance(slope: float, span: float, min_curvature: float) -> float:

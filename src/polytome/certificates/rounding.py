@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Loss, offset_of
-from polytome.numerics.exact_sums import UNIT
+from polytome.losses import Loss
+from polytome.numerics.exact_sums import UNIT, growth
 from polytome.objective import Objective
 from polytome.penalties import Bounded
 
@@ -36,7 +36,6 @@ __all__ = [
     "growth",
     "rounding_of",
     "strength_error",
-    "sum_rounding",
 ]
 
 ELEMENTARY_ROUNDINGS = 40
@@ -46,17 +45,6 @@ _UNDERFLOW = 1e-290  # stands for what underflows
 _UNDERFLOWN_PROBABILITY = 1e-300
 _MAX_DEVIATION = 150.0
 _MAX_PRODUCT_COEFFICIENTS = 2**16
-
-
-def growth(n: float) -> float:
-    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is
-    too large for a bound.
-
-    Example:
-        >>> growth(1) == UNIT / (1 - UNIT)
-        True
-    """
-    return n * UNIT / (1 - n * UNIT) if n * UNIT < 0.5 else np.inf
 
 
 @dataclass(frozen=True)
@@ -149,13 +137,6 @@ def strength_error(objective: Objective, penalty: float, least: float = 0.0) -> 
     # A share of absolute values, and one of squares, are rounded products of it.
     roundings = 8 if objective.penalty.has_rest else 4
     return (roundings * UNIT + scaled) * (penalty + max(objective.null[1], least))
-
-
-def sum_rounding(scores: Array, target: Array) -> Array | float:
-    """Bound on what rounding does to the sums of rows' scores and offsets; 0 where there are no
-    offsets."""
-    offset = offset_of(target)
-    return 0.0 if offset is None else 2 * UNIT * np.abs(scores + offset)
 
 
 def _score_sizes(W: Array, sizes: Array, norm: float) -> float:

@@ -14,7 +14,8 @@ from polytome.cli.outputs import check_outputs
 
 __all__ = ["infer"]
 
-_ROBUST = ("HC0", "HC1", "HC2", "HC3", "robust")
+_ROBUST = ("HC0", "HC1", "HC2", "HC3", "robust", "CR2", "CR3")
+_BY_CLUSTER = ("CR2", "CR3")
 _WEIGHTS = ("frequencies", "importance", "sampling")
 
 
@@ -63,10 +64,11 @@ def infer(
     robust: Annotated[
         str | None,
         typer.Option(
-            metavar="HC0|HC1|HC2|HC3|robust",
+            metavar="HC0|HC1|HC2|HC3|robust|CR2|CR3",
             callback=choice(*_ROBUST),
             show_default=False,
-            help="Standard errors that hold whatever the variance of rows; robust is Stata's.",
+            help="Standard errors that hold whatever the variance of rows; robust is Stata's; CR2 and CR3, of few "
+            "clusters, need --cluster.",
         ),
     ] = None,
     cluster: Annotated[
@@ -170,8 +172,13 @@ def infer(
         context.with_resource(quietly())
     check_level(level)
     check_outputs([source], {"--report": (report, ".html .htm")})
-    if robust is not None and cluster:
-        raise typer.BadParameter("--robust and --cluster exclude each other: errors by cluster are robust")
+    if robust in _BY_CLUSTER and not cluster:
+        raise typer.BadParameter(f"--robust {robust} is of clusters: name their column with --cluster")
+    if robust is not None and robust not in _BY_CLUSTER and cluster:
+        raise typer.BadParameter(
+            f"--robust {robust} and --cluster exclude each other: errors by cluster are robust; of few clusters take "
+            "--robust CR2 or CR3"
+        )
     ordered = ordered or brant or order is not None
     methods = {"--ordered": ordered, "--firth": firth, "--median": median}
     if sum(methods.values()) > 1:

@@ -77,7 +77,7 @@ def brant_test(sample: Sample, kept: Array, names: tuple[str, ...]) -> BrantTest
                 f"Brant's test needs finite slopes at each threshold, and at {name} the classes are separated by "
                 f"{columns}; leave such columns out"
             )
-        likelihood = Likelihood.of(X, above, 2, sample.weight)
+        likelihood = Likelihood.of(X, above, 2, sample.weight, offset=sample.offset)
         best = likelihood.maximum()
         fits.append((likelihood, best))
         slopes.append(likelihood.as_given(best.at)[1:])

@@ -12,6 +12,7 @@ With the scores of a row `g_i = r_i (x) x_i`, the information `I` and `V = I^-1`
 | HC2, HC3 | with `(I - H_i)^-1/2 r_i`, `(I - H_i)^-1 r_i`, `H_i` the leverage | |
 | cluster | `V (sum_c g_c g_c') V` times `G / (G - 1)`, sums over clusters | in G clusters |
 | cluster-HC1 | cluster times `(n - 1) / (n - k)` | |
+| CR2, CR3 | see `cluster_corrections` | in G clusters, be they few |
 
 Two ways of clustering, A and B: the covariance by A, plus that by B, less that by A and B together,
 each with its own factor. The leverage of a row is a number for two classes and a matrix for more.
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError
+from polytome.inference.cluster_corrections import CORRECTIONS
 from polytome.inference.likelihood import AtRows, Likelihood, Maximum, at_block
 from polytome.losses import Loss
 from polytome.passes import Block, Columns, Sums
@@ -47,7 +49,7 @@ Array = NDArray[Any]
 
 __all__ = ["COVARIANCES", "Clusters", "ScoreProducts", "clusters_from", "covariance_of", "leverages"]
 
-COVARIANCES = ("observed", "HC0", "HC1", "HC2", "HC3", "robust", "cluster", "cluster-HC1")
+COVARIANCES = ("observed", "HC0", "HC1", "HC2", "HC3", "robust", "cluster", "cluster-HC1", *CORRECTIONS)
 """The names of covariances."""
 _POWERS = {"HC2": 0.5, "HC3": 1.0}
 _NOTHING_LEFT = 1e-4

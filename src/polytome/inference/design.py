@@ -32,6 +32,10 @@ class Design(Protocol):
         """The same of rows that were not fitted, in a frame of any library, which are checked."""
         ...
 
+    def offset_of_new(self, data: Any) -> Array | None:
+        """The offset of such rows."""
+        ...
+
     def is_category(self, name: str) -> bool:
         """Whether a variable's values are levels, though they may be numbers."""
         ...

@@ -62,7 +62,7 @@ class Effects:
     values: Array
     covariance: Array
     frame: str | None = None
-    df: float = np.inf
+    df: Array | float = np.inf
 
     @property
     def standard_errors(self) -> Array:
@@ -104,7 +104,7 @@ class Effects:
             cells = (effect, error, z, p_text(values[3]), lower, upper)
             name = f"{variable} {contrast}".strip()
             groups.setdefault(f"class {each}" if several else "", []).append((name, *cells))
-        statistic = "z" if np.isinf(self.df) else "t"
+        statistic = "z" if np.isinf(self.df).all() else "t"
         headings = ("", "effect", "std. error", statistic, "p", f"{100 * level:g} % from", "to")
         whole = tuple((heading, tuple(rows)) for heading, rows in groups.items())
         return Summary(self.title, (), headings, whole, ())
@@ -221,7 +221,7 @@ def probabilities_of(coefficients: Array, X: Array, n_classes: int, *, has_offse
         array([[0.33, 0.33, 0.33]])
     """
     if is_ordered:
-        return _Ordered(coefficients[0], n_classes).probabilities(X)
+        return _Ordered(coefficients[0], n_classes, has_offset).probabilities(X)
     return _Multinomial(coefficients, has_offset).probabilities(X)
 
 
@@ -345,7 +345,8 @@ def _computed(
     values, jacobians, rests = [], [], []
     # An infinite estimate has no error: a value has one where it would be nearly the same if such
     # an estimate were 0, as it matters for few rows.
-    link = _Ordered(beta[0], len(classes)) if is_ordered else _Multinomial(beta, source.sample.offset is not None)
+    has_offset = source.sample.offset is not None
+    link = _Ordered(beta[0], len(classes), has_offset) if is_ordered else _Multinomial(beta, has_offset)
     nearly = np.where(np.isinf(estimate.coefficients), 0.0, beta)
     other = replace(link, beta=nearly[0] if is_ordered else nearly)
     is_endless = bool(np.isinf(estimate.coefficients).any())
@@ -375,7 +376,8 @@ def _computed(
     where = {"average": "averaged over the rows", "means": "at the means of the variables"}
     place = where[at] if isinstance(at, str) else "averaged over the rows, with variables set"
     of = f"{about.response} = {classes[1]}" if len(classes) == 2 else f"each class of {about.response}"
-    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, estimate.df)
+    df = estimate.df_of(J)
+    return Effects(f"{what} of {of}, {place}", tuple(rows), np.array(values), covariance, about.frame, df)
 
 
 def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]]:
@@ -474,15 +476,25 @@ class _Ordered:
         beta: the coefficients of the columns, which begin with one that is not used (the
             intercept's), then the thresholds t.
         n_classes: the classes.
+        has_offset: whether the columns end with the offset, which is added to x'b.
     """
 
     beta: Array
     n_classes: int
+    has_offset: bool
 
     def probabilities(self, X: Array) -> Array:
         """Of each class, (n, K)."""
-        n_slopes = X.shape[1] - 1
-        return class_probabilities(X[:, 1:] @ self.beta[:n_slopes], self.beta[n_slopes:])
+        return class_probabilities(self._along(X), self.beta[self._n_slopes :])
+
+    @property
+    def _n_slopes(self) -> int:
+        return len(self.beta) - (self.n_classes - 1)
+
+    def _along(self, X: Array) -> Array:
+        """`x'b` of columns, or of what they change by, with the offset."""
+        own = X[:, 1 : 1 + self._n_slopes] @ self.beta[: self._n_slopes]
+        return np.asarray(own + X[:, -1]) if self.has_offset else np.asarray(own)
 
     def mean(self, weight: Array, X: Array) -> tuple[Array, Array]:
         """The sum of the probabilities of each class, and its derivatives."""
@@ -494,8 +506,8 @@ class _Ordered:
 
     def derivative(self, weight: Array, X: Array, slope: Array) -> tuple[Array, Array]:
         """The same of what the probabilities change by where columns change by a slope."""
+        change = self._along(slope)
         X, slope, first, second = self._at(X, slope)
-        change = slope @ self.beta[: X.shape[1]]
         by_score, twice = -np.diff(first, axis=1), np.diff(second, axis=1)
         scaled = weight * change
         to_slopes = (twice * scaled[:, None]).T @ X + (by_score * weight[:, None]).T @ slope
@@ -504,13 +516,14 @@ class _Ordered:
     def _at(self, X: Array, slope: Array | None = None) -> tuple[Array, Array, Array, Array]:
         """Columns without the intercept's, and the first and second derivatives of the sigmoid at
         each threshold, 0 beyond the outer ones."""
-        X = X[:, 1:]
-        u = self.beta[X.shape[1] :] - (X @ self.beta[: X.shape[1]])[:, None]
+        own = slice(1, 1 + self._n_slopes)
+        u = self.beta[self._n_slopes :] - self._along(X)[:, None]
+        X = X[:, own]
         first = sigmoid(u) * sigmoid(-u)
         second = first * (sigmoid(-u) - sigmoid(u))
         nothing = np.zeros((len(X), 1))
         padded = [np.hstack([nothing, each, nothing]) for each in (first, second)]
-        return X, X if slope is None else slope[:, 1:], padded[0], padded[1]
+        return X, X if slope is None else slope[:, own], padded[0], padded[1]
 
     def _by_thresholds(self, sums: Array) -> Array:
         """A threshold moves the classes below and above it against each other."""

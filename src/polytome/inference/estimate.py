@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from polytome.threads import kept
+
 Array = NDArray[Any]
 
-__all__ = ["Estimate", "Refit", "Refitter", "two_sided", "width_of"]
+__all__ = ["Degrees", "Estimate", "Refit", "Refitter", "two_sided", "width_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,19 @@ class Refit:
     log_likelihood: float
     gradient: Array
     score_statistic: float
+
+
+class Degrees(Protocol):
+    """Says how many degrees of freedom errors of combinations of coefficients have."""
+
+    def each(self, A: Array) -> Array:
+        """Of each combination by itself: A is (r, n_estimated), in the order of the coefficients
+        that are estimated."""
+        ...
+
+    def together(self, A: Array) -> float:
+        """Hotelling's, of all combinations together."""
+        ...
 
 
 class Refitter(Protocol):
@@ -56,6 +71,7 @@ class Estimate:
         finite: the values that stand for the infinite coefficients in what is computed from all,
             with 0 for those that are not estimated; (n_equations, n_terms).
         df: degrees of freedom of the errors: one less than the clusters; infinite without clusters.
+        degrees: what knows them better, for each combination of coefficients.
     """
 
     terms: tuple[str, ...]
@@ -66,6 +82,25 @@ class Estimate:
     refit: Refitter | None = None
     finite: Array | None = None
     df: float = np.inf
+    degrees: Degrees | None = None
+
+    def df_of(self, A: Array) -> Array | float:
+        """The degrees of freedom of combinations of all coefficients, (r, size): one for each row,
+        or one for all."""
+        if self.degrees is None:
+            return self.df
+        return self.degrees.each(A[:, self.estimated])
+
+    @property
+    @kept
+    def own_df(self) -> Array | float:
+        """Those of the coefficients, in their shape, or one for all; NaN for what has no error."""
+        if self.degrees is None:
+            return self.df
+        found = np.full(self.coefficients.size, np.nan)
+        known = np.flatnonzero(np.isfinite(self.coefficients.ravel()))
+        found[known] = self.df_of(np.eye(self.coefficients.size)[known])
+        return found.reshape(self.coefficients.shape)
 
     @property
     def labels(self) -> list[tuple[Any, str]]:
@@ -86,7 +121,7 @@ class Estimate:
         return errors
 
 
-def two_sided(statistic: Array, df: float) -> Array:
+def two_sided(statistic: Array, df: Array | float) -> Array:
     """How probable values at least as far from 0 are: of a normal number, or of Student's t.
 
     Example:
@@ -94,9 +129,9 @@ def two_sided(statistic: Array, df: float) -> Array:
         (array([0.05]), array([0.0557]))
     """
     size = np.abs(statistic)
-    return np.asarray(2 * (norm.sf(size) if np.isinf(df) else t.sf(size, df)))
+    return np.asarray(2 * (norm.sf(size) if np.isinf(df).all() else t.sf(size, df)))
 
 
-def width_of(level: float, df: float) -> float:
+def width_of(level: float, df: Array | float) -> Array:
     """How many standard errors an interval reaches to either side."""
-    return float(norm.ppf((1 + level) / 2) if np.isinf(df) else t.ppf((1 + level) / 2, df))
+    return np.asarray(norm.ppf((1 + level) / 2) if np.isinf(df).all() else t.ppf((1 + level) / 2, df))

@@ -67,9 +67,9 @@ def summarize(
         weights: the weight of each row, as in the fit.
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey).
-        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster" or
-            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights
-            for "robust".
+        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster",
+            "cluster-HC1", or, for few clusters, "CR2" or "CR3"; None for "observed", with clusters
+            for "cluster", with sampling weights for "robust".
         clusters: the cluster of each row, (n,), or two of them, (n, 2).
 
     Raises:

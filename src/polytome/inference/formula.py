@@ -103,6 +103,19 @@ class FormulaDesign:
                     )
         return self.columns_of(frame)
 
+    def offset_of_new(self, data: Any) -> Array | None:
+        """The offset of such rows, whose columns have been checked; None of a model without one.
+
+        Raises:
+            DataError: it is not finite in some row.
+        """
+        offset = self.offset_of(_pandas(data, list(self.data.columns))) if self.offsets else None
+        if offset is not None and not np.isfinite(offset).all():
+            row = int(np.argmin(np.isfinite(offset)))
+            of = ", ".join(code for code, _ in self.offsets)
+            raise DataError(f"X: the offset {of} is {offset[row]} in row {row}: every value must be a finite number")
+        return offset
+
     def is_category(self, name: str) -> bool:
         """Whether a variable's values are levels: text, or in `C(...)`."""
         if str(self.data[name].dtype) == "category" or self.data[name].dtype.kind not in "biuf":
@@ -212,9 +225,9 @@ def fit_formula(
         weights: the name of a column, or a number for each row.
         weights_are: "frequencies" (a row stands for so many equal ones), "importance" or "sampling"
             (of a survey); needed with weights.
-        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster" or
-            "cluster-HC1"; None for "observed", with clusters for "cluster", with sampling weights
-            for "robust".
+        covariance: "observed", "HC0", "HC1", "HC2", "HC3", "robust" (Stata's), "cluster",
+            "cluster-HC1", or, for few clusters, "CR2" or "CR3"; None for "observed", with clusters
+            for "cluster", with sampling weights for "robust".
         clusters: the name of a column, or two names.
         missing: "drop" leaves out rows where something that is used is missing, and counts them;
             "error" refuses them.

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
+from polytome.inference.cluster_corrections import CORRECTIONS, ClusterCorrection
 from polytome.inference.covariance import COVARIANCES, Clusters, covariance_of
 from polytome.inference.design import Design
 from polytome.inference.estimate import Estimate, Refit
@@ -93,7 +94,7 @@ def check_asked(covariance: Any, clusters: Any, weights: Any, weights_are: Any) 
         covariance = "cluster" if clusters is not None else "robust" if weights_are == "sampling" else "observed"
     if covariance not in COVARIANCES:
         raise ArgumentError(f"covariance={covariance!r}: needs one of {', '.join(COVARIANCES)}")
-    if str(covariance).startswith("cluster") != (clusters is not None):
+    if (str(covariance).startswith("cluster") or covariance in CORRECTIONS) != (clusters is not None):
         raise ArgumentError(
             f"covariance={covariance!r} and clusters: errors by cluster need both the kind and the clusters"
         )
@@ -212,7 +213,7 @@ def maximum_likelihood(
         title="Logistic regression" if K == 2 else "Softmax regression",
         response=asked.response,
         covariance=asked.covariance,
-        errors=_about_errors(asked, sample, likelihood.size),
+        errors=_about_errors(asked, sample, likelihood.size, estimate.own_df),
         reference=sample.classes[0],
         formula=asked.formula,
         weights=_WEIGHTS.get(sample.weights_are or "", ""),
@@ -310,13 +311,24 @@ def _estimate(
     turned = likelihood.to_given
     finite, coefficients = np.zeros((E, p + first)), np.full((E, p + first), np.nan)
     finite[:, places] = coefficients[:, places] = likelihood.as_given(best.at).reshape(E, -1)
-    V = covariance_of(
-        likelihood,
-        best,
-        asked.covariance,
-        counts_rows=sample.weights_are == "frequencies",
-        n_observations=sample.n_observations,
-        clusters=asked.clusters,
+    counts_rows = sample.weights_are == "frequencies"
+    corrected = None
+    if asked.covariance in CORRECTIONS:
+        codes = _one_way(asked)
+        corrected = ClusterCorrection(
+            asked.covariance, likelihood, best.at, best.derived.information, codes, counts_rows
+        )
+    V = (
+        corrected.covariance()
+        if corrected is not None
+        else covariance_of(
+            likelihood,
+            best,
+            asked.covariance,
+            counts_rows=counts_rows,
+            n_observations=sample.n_observations,
+            clusters=asked.clusters,
+        )
     )
     everywhere = (np.arange(E)[:, None] * (p + first) + places).ravel()
     covariance = np.full((E * (p + first), E * (p + first)), np.nan)
@@ -336,7 +348,34 @@ def _estimate(
 
     names = (*(["Intercept"] if first else []), *sample.names)
     df = np.inf if asked.clusters is None else min(asked.clusters.counts) - 1.0
-    return Estimate(names, sample.classes[1:], coefficients, covariance, best.derived.value, refit, finite, df)
+    degrees = None if corrected is None else _DegreesAsGiven(corrected, turned)
+    value = best.derived.value
+    return Estimate(names, sample.classes[1:], coefficients, covariance, value, refit, finite, df, degrees)
+
+
+@dataclass(frozen=True, eq=False)
+class _DegreesAsGiven:
+    """Degrees of freedom of combinations of coefficients for columns as they are given."""
+
+    correction: ClusterCorrection
+    to_given: Array
+
+    def each(self, A: Array) -> Array:
+        return self.correction.degrees(A @ self.to_given)
+
+    def together(self, A: Array) -> float:
+        return self.correction.joint_degrees(A @ self.to_given)
+
+
+def _one_way(asked: Asked) -> Array:
+    """The clusters of each row, of a covariance that has them one way."""
+    assert asked.clusters is not None
+    if len(asked.clusters.codes) > 1:
+        raise ArgumentError(
+            f"covariance={asked.covariance!r} is of clusters one way, and there are two, "
+            f"{listing(asked.clusters.names)}; give one of them, or use covariance='cluster'"
+        )
+    return asked.clusters.codes[0]
 
 
 def _moving_intercepts(likelihood: Likelihood, best: Maximum) -> Array:
@@ -375,12 +414,13 @@ def _about_optimum(
     return f"Proved: the log-likelihood is within {gap:.1e} of {of}."
 
 
-def about_offset(asked: Asked, sample: Sample) -> list[str]:
-    """A sentence about the offset, if there is one."""
+def about_offset(asked: Asked, sample: Sample, to: str = "") -> list[str]:
+    """A sentence about the offset, if there is one; `to` is what it is added to, if not to log
+    odds."""
     if sample.offset is None:
         return []
-    of = "the log odds" if len(sample.classes) == 2 else f"the log odds of each class against {sample.classes[0]}"
-    return [f"Offset: {asked.offset or 'given'} is added to {of}, with the coefficient 1."]
+    log_odds = "the log odds" if len(sample.classes) == 2 else f"the log odds of each class against {sample.classes[0]}"
+    return [f"Offset: {asked.offset or 'given'} is added to {to or log_odds}, with the coefficient 1."]
 
 
 def _about_separation(separation: Separation | None, columns: Array, sample: Sample, only_wald: str) -> list[str]:
@@ -414,7 +454,7 @@ def _about_variances(estimate: Estimate) -> list[str]:
     return ["Two-way clustering has made a variance negative, of too few clusters: its standard error is NA."]
 
 
-def _about_errors(asked: Asked, sample: Sample, size: int) -> str:
+def _about_errors(asked: Asked, sample: Sample, size: int, own_df: Array | float) -> str:
     n, kind = f"{sample.n_observations:,.10g}", asked.covariance
     after = f"{sample.n_observations - size:,.10g}"
     if asked.clusters is not None:
@@ -422,6 +462,13 @@ def _about_errors(asked: Asked, sample: Sample, size: int) -> str:
             f"{name} ({count:,} clusters)"
             for name, count in zip(asked.clusters.names, asked.clusters.counts, strict=True)
         )
+        if kind in CORRECTIONS:
+            known = own_df[np.isfinite(own_df)] if isinstance(own_df, np.ndarray) else np.array([])
+            which = f", {known.min():.1f} to {known.max():.1f} for these coefficients" if len(known) else ""
+            return (
+                f"Standard errors {kind}, clustered by {ways}; intervals and tests by Student's t and F of "
+                f"Satterthwaite's degrees of freedom{which}."
+            )
         more = f" (n - 1)/(n - k), n = {n}, n - k = {after}" if kind == "cluster-HC1" else ""
         law = f"intervals and tests by Student's t and F of {min(asked.clusters.counts) - 1:,} degrees of freedom"
         return f"Standard errors clustered by {ways}; small-sample factor G/(G - 1){more}; {law}."

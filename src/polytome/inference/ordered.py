@@ -48,6 +48,7 @@ class OrderedLikelihood:
     Attributes:
         rows: columns of full rank, beside an intercept too; targets are whole numbers.
         n_classes: of which each has a row.
+        offset: what is added to each row's x'b; None without one.
 
     Example:
         >>> X, codes = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]]), np.array([0, 1, 0, 1, 2, 2])
@@ -59,13 +60,17 @@ class OrderedLikelihood:
 
     rows: Storage
     n_classes: int
+    offset: Array | None = None
 
     @classmethod
-    def of(cls, X: Any, codes: Array, n_classes: int, weight: Array | None = None) -> OrderedLikelihood:
+    def of(
+        cls, X: Any, codes: Array, n_classes: int, weight: Array | None = None, offset: Array | None = None
+    ) -> OrderedLikelihood:
         """Of a matrix, dense or sparse, and the place of each row's class."""
         rows = as_rows(X, codes, weight).at(np.float64)
         mean, deviation = rows.moments()
-        return cls(rows.with_columns(Columns(mean, 1 / np.where(deviation > 0, deviation, 1.0))), n_classes)
+        columns = Columns(mean, 1 / np.where(deviation > 0, deviation, 1.0))
+        return cls(rows.with_columns(columns), n_classes, offset)
 
     @property
     def n_slopes(self) -> int:
@@ -94,19 +99,27 @@ class OrderedLikelihood:
         return found
 
     def null_start(self) -> Array:
-        """No coefficients but the best thresholds."""
+        """No coefficients but the best thresholds; beside an offset, about these."""
         share = self.totals.cumsum()[:-1] / self.totals.sum()
-        return np.append(np.zeros(self.n_slopes), np.log(share / (1 - share)))
+        mean = 0.0 if self.offset is None else np.average(self.offset, weights=self.rows.weight)
+        return np.append(np.zeros(self.n_slopes), np.log(share / (1 - share)) + mean)
 
     @property
     def null_value(self) -> float:
         """The log-likelihood with thresholds alone."""
-        return float(self.totals @ np.log(self.totals / self.totals.sum()))
+        if self.offset is None:
+            return float(self.totals @ np.log(self.totals / self.totals.sum()))
+        A = np.eye(self.n_slopes, self.size)
+        return float(ascend(self.derived, self.null_start(), (A, np.zeros(len(A)))).derived.value)
 
-    def _blocks(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Standardised columns, places of classes and weights."""
+    def _blocks(self) -> Iterator[tuple[Array, Array, Array, Array | float]]:
+        """Standardised columns, places of classes, weights and offsets."""
+        start = 0
         for block in self.rows.blocks():
-            yield self.rows.columns.dense(block), block.target, block.weight
+            stop = start + len(block.weight)
+            offset = 0.0 if self.offset is None else self.offset[start:stop]
+            yield self.rows.columns.dense(block), block.target, block.weight, offset
+            start = stop
 
     def derived(self, at: Array) -> Derived:
         """A pass: the value, the gradient and the observed information; -infinity where thresholds
@@ -128,9 +141,9 @@ class OrderedLikelihood:
         for j, weight in enumerate(inner * second):
             curvature[j : j + 2, j : j + 2] += weight * np.array([[1.0, -1.0], [-1.0, 1.0]])
         cross = np.zeros((p, K - 1))
-        for X, codes, weight in self._blocks():
+        for X, codes, weight, offset in self._blocks():
             with one_blas_thread():
-                scores = X @ slopes
+                scores = X @ slopes + offset
             total = np.zeros(len(X))
             pull = np.zeros(len(X))
             for side, (place, is_there) in ((1, (codes, codes < K - 1)), (-1, (codes - 1, codes > 0))):
@@ -186,6 +199,8 @@ class OrderedLikelihood:
         stacked = sparse.hstack([-sparse.csr_matrix(X)[rows], chosen], format="csr")
         is_below = np.repeat([1, 0], [len(below), len(above)])
         scores = stacked @ (self.to_given @ at)
+        if self.offset is not None:
+            scores = scores - self.offset[rows]
         found = as_rows(stacked.astype(np.float64), is_below, weight[rows])
         return recession_of(found, is_below, np.arange(self.size), False, np.column_stack([0 * scores, scores]))
 

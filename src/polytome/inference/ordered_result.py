@@ -28,7 +28,7 @@ from polytome.inference.firth_result import (
 )
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.likelihood import Derived, solved
-from polytome.inference.maximum_likelihood import Asked
+from polytome.inference.maximum_likelihood import Asked, about_offset
 from polytome.inference.ordered import OrderedLikelihood, class_probabilities
 from polytome.inference.result import About, Result
 from polytome.inference.sample import Sample
@@ -72,8 +72,9 @@ class OrderedResult(Result):
         Raises:
             DataError: a column is missing, or holds what the fit cannot use.
         """
+        offset = None
         if self.design is not None:
-            X = self.design.columns_of_new(X)
+            X, offset = self.design.columns_of_new(X), self.design.offset_of_new(X)
         elif hasattr(X, "columns"):
             missing = [name for name in self.sample.names if name not in X.columns]
             if missing:
@@ -89,7 +90,8 @@ class OrderedResult(Result):
         refuse_nonfinite(values, self)
         found = self.likelihood.to_given @ self.best.at
         n_kept = len(self.kept)
-        return class_probabilities(np.asarray(values[:, self.kept] @ found[:n_kept]).ravel(), found[n_kept:])
+        scores = np.asarray(values[:, self.kept] @ found[:n_kept]).ravel()
+        return class_probabilities(scores if offset is None else scores + offset, found[n_kept:])
 
     def effects(self, variables: str | Sequence[str] | None = None, *, at: Any = "average") -> Effects:
         """What a change of a variable does to the probability of each class: one for each, which
@@ -196,11 +198,9 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
     """
     if not sample.fit_intercept:
         raise ArgumentError("ordered classes have thresholds in the place of an intercept: leave it in the formula")
-    if sample.offset is not None:
-        raise ArgumentError("offset() with method='ordered' is not there: leave it out, or fit two classes")
     K, p = len(sample.classes), sample.X.shape[1]
     kept, aliases = estimable(sample)
-    likelihood = OrderedLikelihood.of(sample.X[:, kept], sample.codes, K, sample.weight)
+    likelihood = OrderedLikelihood.of(sample.X[:, kept], sample.codes, K, sample.weight, sample.offset)
     best = likelihood.maximum()
     places = np.append(kept, p + np.arange(K - 1)).astype(np.intp)
     coefficients = np.full(p + K - 1, np.nan)
@@ -220,6 +220,8 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
         coefficients[lost] = np.copysign(np.inf, np.where(signs == ANY_SIGN, finite[places], signs)[signs != 0])
         covariance[lost] = covariance[:, lost] = np.nan
         notes.append(_about_separation(recession, names, places, sample))
+
+    notes += about_offset(asked, sample, "x'b, which every threshold is compared with")
 
     def refit(A: Array, b: Array, start: Array | None = None) -> Refit:
         return likelihood.refit(best, A, b, start)

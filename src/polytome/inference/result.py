@@ -125,7 +125,7 @@ class Result:
     def p_values(self) -> Array:
         """Of Wald's test that a coefficient is 0, two-sided; with errors by cluster by Student's
         t."""
-        return two_sided(self.z, self.estimate.df)
+        return two_sided(self.z, self.estimate.own_df)
 
     @property
     def table(self) -> Any:
@@ -134,6 +134,8 @@ class Result:
         values = (self.coefficients, self.standard_errors, self.z, self.p_values, lower, upper)
         names = ("coefficient", "std_error", "z", "p_value", "lower", "upper")
         columns = {name: value.ravel() for name, value in zip(names, values, strict=True)}
+        if isinstance(self.estimate.own_df, np.ndarray):
+            columns["df"] = self.estimate.own_df.ravel()
         return frame_of(self._label_columns() | columns, self.about.frame)
 
     @property
@@ -280,6 +282,8 @@ class Result:
         lower, upper = self._ends(level, "wald")
         values = [self.coefficients, self.standard_errors, self.z, self.p_values, lower, upper]
         names = ["coefficient", "std_error", "z", "p_value", "lower", "upper"]
+        if isinstance(self.estimate.own_df, np.ndarray):
+            names, values = [*names, "df"], [*values, self.estimate.own_df]
         if odds_ratios:
             names += ["odds_ratio", "odds_ratio_std_error", "odds_ratio_lower", "odds_ratio_upper"]
             with np.errstate(over="ignore", invalid="ignore"):
@@ -344,7 +348,7 @@ class Result:
         return ends[0].reshape(self.coefficients.shape), ends[1].reshape(self.coefficients.shape)
 
     def _wald_ends(self, level: float) -> tuple[Array, Array]:
-        width = width_of(level, self.estimate.df) * self.standard_errors
+        width = width_of(level, self.estimate.own_df) * self.standard_errors
         centre = np.where(np.isfinite(self.coefficients), self.coefficients, np.nan)
         return centre - width, centre + width
 

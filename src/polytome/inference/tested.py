@@ -64,7 +64,7 @@ class Test:
     @property
     def law(self) -> str:
         """The distribution of the statistic under the hypothesis."""
-        return f"chi2({self.df})" if np.isinf(self.df_errors) else f"F({self.df}, {self.df_errors:g})"
+        return f"chi2({self.df})" if np.isinf(self.df_errors) else f"F({self.df}, {self.df_errors:.6g})"
 
     def __str__(self) -> str:
         p = f"{self.p_value:.4f}" if self.p_value >= 1e-4 else f"{self.p_value:.2e}"
@@ -101,7 +101,7 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
             f"hypothesis {hypothesis.text!r}: {estimate.labels[infinite[0]][1]!r} has no finite estimate, so Wald's "
             "test says nothing; use method='likelihood-ratio'"
         )
-    used = A.any(axis=0)
+    used, whole = A.any(axis=0), A
     A = A[:, used]
     rest = A @ values[used] - b
     spread = A @ estimate.covariance[np.ix_(used, used)] @ A.T
@@ -115,7 +115,23 @@ def wald(estimate: Estimate, hypothesis: Hypothesis) -> Test:
             "equations, as with few clusters; test fewer"
         )
     statistic = float(rest @ np.linalg.solve(scaled, rest))
-    return Test.of("Wald", hypothesis.text, statistic, len(rest), estimate.df)
+    if estimate.degrees is None:
+        return Test.of("Wald", hypothesis.text, statistic, len(rest), estimate.df)
+    return _of_few_clusters(
+        statistic, hypothesis.text, len(rest), estimate.degrees.together(whole[:, estimate.estimated])
+    )
+
+
+def _of_few_clusters(statistic: float, text: str, r: int, eta: float) -> Test:
+    """By Fisher's F, as Hotelling's T^2 has it."""
+    df_errors = eta - r + 1
+    if not df_errors > 0:
+        raise ArgumentError(
+            f"hypothesis {text!r}: too few clusters for its {r} equations together, whose errors have {eta:.1f} "
+            "degrees of freedom; test fewer"
+        )
+    value = max(statistic, 0.0) * df_errors / (eta * r)
+    return Test("Wald", text, value, r, float(f.sf(value, r, df_errors)), df_errors)
 
 
 def likelihood_ratio(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:

@@ -84,6 +84,19 @@ class DenseRows:
         total_weight: float,
         results: NDArray[Any],
     ) -> float: ...
+    def proof_sums(
+        self,
+        set: str,
+        loss: str,
+        coefficients: NDArray[Any],
+        shift: NDArray[Any],
+        scale: NDArray[Any],
+        coordinates: NDArray[Any],
+        norms: NDArray[Any],
+        intercept_error: NDArray[Any],
+        numbers: NDArray[Any],
+        sums: NDArray[Any],
+    ) -> None: ...
     def grams(
         self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
     ) -> None: ...
@@ -124,6 +137,19 @@ class SparseRows:
     def entry_derivatives(
         self, set: str, loss: str, coefficients: NDArray[Any], ends: NDArray[Any], sums: NDArray[Any]
     ) -> float: ...
+    def proof_sums(
+        self,
+        set: str,
+        loss: str,
+        coefficients: NDArray[Any],
+        shift: NDArray[Any],
+        scale: NDArray[Any],
+        coordinates: NDArray[Any],
+        norms: NDArray[Any],
+        intercept_error: NDArray[Any],
+        numbers: NDArray[Any],
+        sums: NDArray[Any],
+    ) -> None: ...
     def grams(
         self, set: str, shift: NDArray[Any], scale: NDArray[Any], intercept: bool, grams: NDArray[Any]
     ) -> None: ...

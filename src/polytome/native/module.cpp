@@ -278,6 +278,50 @@ void sparse_grams(const SparseRows& rows, const std::string& set, const Numbers&
     shared_grams(named(set).sparse_gram, rows, shift, scale, intercept, grams);
 }
 
+// All rows as one block. `numbers` are the roundings of scores, products, lengths and sums with
+// offsets, the smoothness and the self-concordance of the loss, what soft labels add, the slack and
+// what stands for underflow.
+template <class Rows, class Block>
+void shared_proof_sums(void (*pass)(const Block&, const Task&, const ProofTask&), const Rows& rows,
+                       const std::string& loss, const Matrix& coefficients, const Numbers& shift, const Numbers& scale,
+                       const Matrix& coordinates, const Matrix& norms, const Numbers& intercept_error,
+                       const Numbers& numbers, const Sums& sums) {
+    const auto columns = static_cast<std::size_t>(rows.block.columns) + 1, outputs = coefficients.shape(0);
+    const Gradient unused(sums.data(), {outputs, columns});
+    require(coefficients.shape(1) == columns, "coefficients: need (outputs, columns + 1)");
+    require(shift.shape(0) + 1 == columns && scale.shape(0) + 1 == columns, "shift, scale: need one for each column");
+    require(intercept_error.shape(0) == outputs, "intercept_error: needs one for each output");
+    require(numbers.shape(0) == 9, "numbers: needs nine");
+    const Task task = checked_task(loss, rows.shared, rows.block.rows, coefficients, unused, outputs);
+    const std::size_t parts = is_softmax(task.loss) ? 1 : outputs, own = is_softmax(task.loss) ? outputs - 1 : 1;
+    require(own > 0 && norms.shape(0) == parts * own && norms.shape(1) == columns, "norms: need a row for each output of a part");
+    require(coordinates.shape(1) == columns && coordinates.shape(0) % (parts * own) == 0,
+            "coordinates: need as many rows for each output of a part");
+    require(sums.shape(0) == 3 * outputs * columns + 2 * parts + 4, "sums: need room for all");
+    const double* number = numbers.data();
+    const ProofTask proof{coordinates.data(), norms.data(), static_cast<Index>(parts), static_cast<Index>(own),
+                          static_cast<Index>(coordinates.shape(0) / (parts * own)), static_cast<Index>(columns),
+                          {shift.data(), scale.data(), true}, intercept_error.data(),
+                          number[0], number[1], number[2], number[3], number[4], number[5], number[6], number[7], number[8],
+                          sums.data()};
+    const InterpreterReleased released;
+    pass(rows.block, task, proof);
+}
+
+void dense_proof_sums(const DenseRows& rows, const std::string& set, const std::string& loss,
+                      const Matrix& coefficients, const Numbers& shift, const Numbers& scale, const Matrix& coordinates,
+                      const Matrix& norms, const Numbers& intercept_error, const Numbers& numbers, const Sums& sums) {
+    shared_proof_sums(named(set).dense_proof_sums, rows, loss, coefficients, shift, scale, coordinates, norms,
+                      intercept_error, numbers, sums);
+}
+
+void sparse_proof_sums(const SparseRows& rows, const std::string& set, const std::string& loss,
+                       const Matrix& coefficients, const Numbers& shift, const Numbers& scale, const Matrix& coordinates,
+                       const Matrix& norms, const Numbers& intercept_error, const Numbers& numbers, const Sums& sums) {
+    shared_proof_sums(named(set).sparse_proof_sums, rows, loss, coefficients, shift, scale, coordinates, norms,
+                      intercept_error, numbers, sums);
+}
+
 // All rows as one block.
 void sparse_moments(const SparseRows& rows, const std::string& set, const Numbers& near, const Gradient& sums) {
     const auto columns = static_cast<std::size_t>(rows.block.columns);
@@ -496,6 +540,9 @@ NB_MODULE(_passes, module) {
              "scale"_a.noconvert(), "intercept"_a, "sums"_a.noconvert())
         .def("newton_point", &dense_newton_point, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
              "scale"_a.noconvert(), "intercept"_a, "quadratic"_a.noconvert(), "total_weight"_a, "results"_a.noconvert())
+        .def("proof_sums", &dense_proof_sums, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
+             "scale"_a.noconvert(), "coordinates"_a.noconvert(), "norms"_a.noconvert(), "intercept_error"_a.noconvert(),
+             "numbers"_a.noconvert(), "sums"_a.noconvert())
         .def("grams", &dense_grams, "set"_a, "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
              "grams"_a.noconvert())
         .def("loss_of_scores", &loss_of_scores, "set"_a, "loss"_a, "intercepts"_a.noconvert(), "slope"_a.noconvert(),
@@ -515,6 +562,9 @@ NB_MODULE(_passes, module) {
              "scale"_a.noconvert(), "intercept"_a, "sums"_a.noconvert())
         .def("entry_derivatives", &entry_derivatives, "set"_a, "loss"_a, "coefficients"_a.noconvert(),
              "ends"_a.noconvert(), "sums"_a.noconvert())
+        .def("proof_sums", &sparse_proof_sums, "set"_a, "loss"_a, "coefficients"_a.noconvert(), "shift"_a.noconvert(),
+             "scale"_a.noconvert(), "coordinates"_a.noconvert(), "norms"_a.noconvert(), "intercept_error"_a.noconvert(),
+             "numbers"_a.noconvert(), "sums"_a.noconvert())
         .def("grams", &sparse_grams, "set"_a, "shift"_a.noconvert(), "scale"_a.noconvert(), "intercept"_a,
              "grams"_a.noconvert())
         .def("moments", &sparse_moments, "set"_a, "near"_a.noconvert(), "sums"_a.noconvert())

@@ -5,6 +5,7 @@
 #include "dual.hpp"
 #include "hessian.hpp"
 #include "moments.hpp"
+#include "proof.hpp"
 #include "scores.hpp"
 #include "shifted.hpp"
 #include "sparse.hpp"
@@ -19,7 +20,8 @@ const InstructionSet POLYTOME_INSTRUCTION_SET{POLYTOME_NAME, dense_pass<float>, 
                                                dense_scores, sparse_scores, dense_traces<float>, dense_traces<double>,
                                                shifted_loss, dense_moments, dense_squares,
                                                derivatives<DenseBlock>, derivatives<SparseBlock>, entry_derivatives, gram<DenseBlock>,
-                                               gram<SparseBlock>, sparse_moments, has_duplicates,
+                                               gram<SparseBlock>, proof_sums<DenseBlock>, proof_sums<SparseBlock>,
+                                               sparse_moments, has_duplicates,
                                                dual_pass<float>, dual_pass<double>};
 
 }  // namespace polytome

@@ -124,6 +124,19 @@ struct Columns {
     bool intercept;
 };
 
+// What a proof by the curvature is asked with; see ProofSums in passes/proof.py. Parts are outputs
+// by themselves, or all but the last of a softmax.
+struct ProofTask {
+    const double* coordinates;  // (parts, own, size, columns)
+    const double* norms;        // (parts, own, columns)
+    Index parts, own, size, columns;  // of columns with the intercept's
+    Columns implicit;
+    const double* intercept_error;  // (outputs,)
+    double score_growth, product_growth, length_growth, offset_rounding;
+    double smoothness, concordance, soft, slack, underflow;
+    double* sums;  // written: three of (outputs, columns), one of (parts,), three numbers, (parts,), a number
+};
+
 // Steps of dual coordinate ascent over rows of a CSR matrix. `coefficients` (columns, outputs) and
 // `duals` (rows, outputs) are float or double; they and the intercepts are changed.
 struct DualTask {
@@ -170,6 +183,8 @@ struct InstructionSet {
     // Of implicit columns, `X' diag(weight) X`: (columns + 1, columns + 1), written.
     void (*dense_gram)(const DenseBlock&, const double* weight, const Columns&, double*);
     void (*sparse_gram)(const SparseBlock&, const double* weight, const Columns&, double*);
+    void (*dense_proof_sums)(const DenseBlock&, const Task&, const ProofTask&);
+    void (*sparse_proof_sums)(const SparseBlock&, const Task&, const ProofTask&);
     void (*sparse_moments)(const SparseBlock&, const SparseMoments&);
     bool (*has_duplicates)(const SparseBlock&);  // whether a row stores a column twice
     DualSums (*dual_float)(const SparseBlock&, const DualTask&);

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polytome.losses import Squared
+from polytome.losses import Squared, offset_of
 from polytome.native.arrays import doubles, link_name, loss_name, reads_as_is
 from polytome.native.entries import derivatives_of_entries, products_pay
 from polytome.native.stored_rows import StoredRows
+from polytome.numerics.exact_sums import UNIT
 from polytome.passes import (
+    SLACK,
+    UNDERFLOW,
     Block,
     CentredSquares,
     CentredSums,
@@ -28,6 +31,7 @@ from polytome.passes import (
     LossOfScores,
     OffsetsOfEntries,
     Pass,
+    ProofSums,
     RowSquares,
     Scores,
     SquaresOfEntries,
@@ -36,6 +40,7 @@ from polytome.passes import (
     Traces,
     ValueAndGradient,
     added_up,
+    concordance_of,
     curvature_of,
     weight_of_absent,
 )
@@ -238,6 +243,49 @@ def _grams(instructions: str, a_pass: Grams, rows: StoredRows) -> Whole:
     return Whole(compute, lambda none: (rows.block.target[rows.ends - 1], grams))
 
 
+def _suits_proof(a_pass: ProofSums, rows: StoredRows) -> bool:
+    narrow = len(a_pass.W) <= _MAX_COLUMNS and a_pass.coordinates.shape[1] > 0
+    return narrow and _reads(a_pass, rows) and loss_name(a_pass.loss, rows.block.target) != ""
+
+
+def _proof(instructions: str, a_pass: ProofSums, rows: StoredRows) -> EachBlock:
+    n_parts, n_columns = a_pass.coordinates.shape[0], a_pass.coordinates.shape[-1]
+    n_outputs, loss, columns = a_pass.W.shape[1], a_pass.loss, a_pass.columns
+    has_offset = offset_of(rows.block.target) is not None
+    numbers = np.array(
+        [
+            a_pass.score_growth,
+            *a_pass.length_growth,
+            2 * UNIT if has_offset else 0.0,
+            loss.smoothness,
+            concordance_of(loss),
+            float(a_pass.is_soft),
+            SLACK,
+            UNDERFLOW,
+        ]
+    )
+    given = (
+        loss_name(loss, rows.block.target),
+        np.ascontiguousarray(a_pass.W.T),
+        doubles(columns.shift),
+        doubles(columns.scale),
+        doubles(a_pass.coordinates.reshape(-1, n_columns)),
+        doubles(a_pass.norms.reshape(-1, n_columns)),
+        doubles(a_pass.intercept_error),
+        numbers,
+    )
+    ends = np.cumsum([*[n_outputs * n_columns] * 3, n_parts, 1, 1, 1, n_parts])
+
+    def of_block(block: Block) -> Sums:
+        sums = np.empty(ends[-1] + 1)
+        StoredRows.of_single(block, 1).bound.proof_sums(instructions, *given, sums)
+        *products, moved, value, loss_error, mean_error, ranges, deviation = np.split(sums, ends)
+        products = [_transposed(each.reshape(n_outputs, n_columns)) for each in products]
+        return *products, moved, value[0], loss_error[0], mean_error[0], ranges[None], deviation
+
+    return EachBlock(of_block)
+
+
 def _centred_sums(instructions: str, a_pass: CentredSums, rows: StoredRows) -> EachBlock:
     near = doubles(a_pass.near)
 
@@ -308,6 +356,7 @@ TWINS: Mapping[type, Twin] = {
     Grams: Twin(_suits_grams, _grams),
     LossOfScores: Twin(_suits_loss_of_scores, _loss_of_scores),
     OffsetsOfEntries: Twin(_reads_csr, _offsets_of_entries),
+    ProofSums: Twin(_suits_proof, _proof),
     RowSquares: Twin(_reads_dense, _row_squares),
     Scores: Twin(_suits_scores, _scores),
     SquaresOfEntries: Twin(_reads_csr, _squares_of_entries),

@@ -17,11 +17,22 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-__all__ = ["UNIT", "ExactSums", "exact_difference", "exact_products", "exact_scores", "exact_sums"]
+__all__ = ["UNIT", "ExactSums", "exact_difference", "exact_products", "exact_scores", "exact_sums", "growth"]
 
 UNIT = 2.0**-53
 """The unit roundoff of float64: each operation is off by at most this, relative to its result."""
 _SPLITTER = 2.0**27 + 1
+
+
+def growth(n: float) -> float:
+    """`n u / (1 - n u)`: the relative error of n roundings one after the other; infinite where n is
+    too large for a bound.
+
+    Example:
+        >>> growth(1) == UNIT / (1 - UNIT)
+        True
+    """
+    return n * UNIT / (1 - n * UNIT) if n * UNIT < 0.5 else np.inf
 
 
 @dataclass(frozen=True)

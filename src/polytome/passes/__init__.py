@@ -26,9 +26,12 @@ from polytome.passes.moments import (
     weight_of_absent,
 )
 from polytome.passes.one_pass import Pass, Sums, added_up
+from polytome.passes.proof import SLACK, UNDERFLOW, ProofSums, change_of_probabilities, concordance_of, sum_rounding
 from polytome.passes.scores import LossOfScores, RowSquares, Scores, block_scores
 
 __all__ = [
+    "SLACK",
+    "UNDERFLOW",
     "Block",
     "CentredSquares",
     "CentredSums",
@@ -44,6 +47,7 @@ __all__ = [
     "OffsetsOfEntries",
     "Pass",
     "ProductOfColumns",
+    "ProofSums",
     "RowSquares",
     "Scores",
     "SquaresOfEntries",
@@ -53,8 +57,11 @@ __all__ = [
     "ValueAndGradient",
     "added_up",
     "block_scores",
+    "change_of_probabilities",
+    "concordance_of",
     "curvature_of",
     "hessian_of_scores",
     "kronecker_rows",
+    "sum_rounding",
     "weight_of_absent",
 ]

@@ -423,13 +423,9 @@ class _Minimization:
 
     def _try_certificate(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
-        polishes = self.frame is None and self.tol < _DEFAULT_TOLERANCE
-        is_free = self.objective.rows.n_rows * self.objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
-        # Where squares make every certificate a proof, that of the polished coefficients is enough.
-        if polishes and not self.objective.penalty.is_nothing:
-            polishes = False
-            if (polished := self._polish(iterate, is_free)) is not None and polished.holds:
-                return _outcome(polished)
+        if (proved := self._proved_ahead(iterate)) is not None:
+            self._keep(proved)
+            return _outcome(proved.certificate)
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
@@ -439,8 +435,8 @@ class _Minimization:
             only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
-            if polishes:
-                self._polish(iterate, is_free)
+            if self.tol < _DEFAULT_TOLERANCE:
+                self._polish(iterate, self._forms_hessian_freely)
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)
@@ -464,10 +460,30 @@ class _Minimization:
             if not self.certified.certificate.gap < before / 2:
                 return
 
-    def _polish(self, iterate: Iterate, forms_hessian: bool) -> Certificate | None:
-        """The certificate after one more step of Newton's method, where it is known or costs almost
-        nothing, and after two where these are all but free: a tolerance below the default asks for
-        digits of the coefficients, and each step doubles them. None where there is no such step."""
+    @property
+    def _forms_hessian_freely(self) -> bool:
+        return self.objective.rows.n_rows * self.objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
+
+    def _proved_ahead(self, iterate: Iterate) -> _Certified | None:
+        """The proof after the steps that would be taken anyway: one certificate is enough, and without
+        a penalty it costs more than they do."""
+        if self.frame is not None or self.tol >= _DEFAULT_TOLERANCE:
+            return None
+        found = self._polished(iterate, self._forms_hessian_freely)
+        if found is None or found.certificate.is_of_separation:
+            return None
+        return found if found.certificate.holds and found.certificate.kind == "proof" else None
+
+    def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
+        """Keeps what further steps lead to, if nothing better is known."""
+        polished = self._polished(iterate, forms_hessian)
+        if polished is not None:
+            self._keep(polished)
+
+    def _polished(self, iterate: Iterate, forms_hessian: bool) -> _Certified | None:
+        """One more step of Newton's method, where it is known or costs almost nothing, and two where
+        these are all but free: a tolerance below the default asks for digits of the coefficients, and
+        each step doubles them. None where there is no such step."""
         if self.objective.penalty.has_rest:
             return None  # the step would leave no coefficient at 0
         points, step, hessian = NewtonPoints.of(self.objective), iterate.step, iterate.intercept_hessian
@@ -490,9 +506,7 @@ class _Minimization:
             rounding = max(rounding, self.certified.certificate.rounding)
         if not (value <= iterate.value + rounding and np.isfinite(gradient).all()):
             return None
-        certificate, W = certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian)
-        self._keep(_Certified(certificate, W))
-        return certificate
+        return _Certified(*certify(objective, W, self.tol, iterate.estimate, (value, gradient), hessian))
 
     def _certify(self, iterate: Iterate) -> Certificate:
         """The certificate of an iterate, kept if none is better; with careful sums where only
