@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -447,7 +447,7 @@ def _train_streamed(
     asked: Asked,
 ) -> LogisticRegression:
     """Fit rows that stay in their files, and show what came of it."""
-    from polytome.files.streamed import evaluate_test_rows, fit_streamed
+    from polytome.files.streamed import evaluate_test_rows, fit_streamed, sample_of_test_rows
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
@@ -471,6 +471,7 @@ def _train_streamed(
         _show_streamed(console, table, counts, why, seconds)
         keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
         model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
+    drawn = lru_cache(1)(partial(sample_of_test_rows, table, table.seed or 0))  # which reads the files
     material = Material(
         name=table.name,
         n_rows=table.n_rows,
@@ -479,9 +480,9 @@ def _train_streamed(
         counts=counts,
         notes=table.notes,
         judged=_TRAINING_ROWS if table.test is None else _TEST_ROWS,
-        test_rows=lambda: _streamed_test_rows(table),
+        test_rows=lambda: (drawn()[0], drawn()[1], drawn()[3]),
         evaluate=lambda model: evaluate_test_rows(model, table),
-        write_report=lambda model, report: _write_streamed_report(model, table, report),
+        write_report=lambda model, report: _write_streamed_report(model, table, drawn(), report),
     )
     try:
         finish(model, material, asked, console, interruption.requested)
@@ -492,13 +493,6 @@ def _train_streamed(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model
-
-
-def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
-    from polytome.files.streamed import sample_of_test_rows
-
-    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
-    return X, y, weight
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
@@ -513,13 +507,14 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
     )
 
 
-def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
+def _write_streamed_report(
+    model: LogisticRegression, table: StreamedTable, drawn: tuple[Any, Any, Any, Any], report: Path
+) -> None:
     """The report on a model just trained, evaluated on test rows, of which as many are drawn as
     are in memory at a time."""
-    from polytome.files.streamed import sample_of_test_rows
     from polytome.report import make_report
 
-    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
+    X, y, numbers, weight = drawn
     n_rows = 0 if table.test is None else table.test.n_rows
     drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
     how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
