@@ -22,7 +22,6 @@ __all__ = [
     "Ngrams",
     "TextColumns",
     "Tfidf",
-    "check_text_beside_streams",
     "text_options_of",
 ]
 
@@ -135,17 +134,6 @@ def text_options_of(
     }
     given = {name: value for name, value in given.items() if value is not None}
     return TextOptions(**given) if given else None
-
-
-def check_text_beside_streams(sources: list[str], why: str, text: list[str] | None, options: object) -> None:
-    """Refuse, before the first reading, columns of text in rows that are read piece by piece."""
-    from polytome.errors import ArgumentError
-
-    if text or options is not None:
-        raise ArgumentError(
-            f"--text: {sources[0]} is read piece by piece ({why}), where terms are not counted; give one file that "
-            "fits into memory, or make its features beforehand"
-        )
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -84,7 +84,6 @@ from polytome.cli.text_options import (
     Ngrams,
     TextColumns,
     Tfidf,
-    check_text_beside_streams,
     text_options_of,
 )
 from polytome.cli.training_outcome import Asked, Material, finish
@@ -264,11 +263,11 @@ def train(
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
-        check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
         check_beside_streams(cache, checkpoint, solver)
         refuse_report_without_test_rows(report, test_fraction)
         opened = {**table, "memory": memory, "drop": drop or (), "categories": categories or ()}
+        opened |= {"text": text or (), "text_options": text_options}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
@@ -447,6 +446,7 @@ def _train_streamed(
     asked: Asked,
 ) -> LogisticRegression:
     """Fit rows that stay in their files, and show what came of it."""
+    from polytome.files.sources import suited_scale
     from polytome.files.streamed import evaluate_test_rows, fit_streamed, sample_of_test_rows
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
@@ -462,6 +462,8 @@ def _train_streamed(
             )
             seconds = time.perf_counter() - began
             table = prepare(table)
+        if settings["scale"] is None:
+            settings["scale"] = suited_scale(table.encoder)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
         asked.correction.check_classes(table.classes.tolist())
