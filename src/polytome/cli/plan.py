@@ -169,6 +169,8 @@ def plan(
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
     source = named(sources) if sources else None
+    seconds: float | None = None
+    there: OnDevice | None = None
     if sources:
         for name, value in {"rows": rows, "columns": columns, "entries": entries, "classes": classes}.items():
             _refuse_beside_source(name, value)
@@ -182,7 +184,6 @@ def plan(
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
-        seconds = there = None
         cost = cost_on_paper(
             model,
             n_rows=rows,

@@ -518,9 +518,9 @@ def _write_streamed_report(
 
     X, y, numbers, weight = drawn
     n_rows = 0 if table.test is None else table.test.n_rows
-    drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
+    share = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
     how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
-    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
+    make_report(model, X, y, name=f"{share}rows of {table.name} that were held out", **how).save(report)
 
 
 def _fitted(

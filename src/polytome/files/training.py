@@ -190,8 +190,8 @@ def train(
             from polytome.rows.dask import opened_workers
 
             workers = closing.enter_context(opened_workers(str(workers)))
-        chosen_texts = {"text": _names("text", text), "text_options": text_options}
-        opened = open_rows(source, memory=memory, workers=workers, **table, **chosen_texts)
+        table |= {"text": _names("text", text), "text_options": text_options}
+        opened = open_rows(source, memory=memory, workers=workers, **table)
         opened = prepared_stream(opened, positive, test_fraction, random_state)
         check_named_weights(settings.get("penalty_weights"), opened.encoder)
         check_named_bounds(settings.get("bounds"), opened.encoder)

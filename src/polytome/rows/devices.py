@@ -96,7 +96,8 @@ def _as_tensor(X: Any) -> Any:
     torch = _torch()
     if sparse.issparse(X):
         rows: Any = X.tocsr()  # type: ignore[attr-defined]
-        return csr_tensor(*map(torch.from_numpy, (rows.indptr, rows.indices, rows.data)), rows.shape)
+        bounds, columns, values = map(torch.from_numpy, (rows.indptr, rows.indices, rows.data))
+        return csr_tensor(bounds, columns, values, rows.shape)
     return torch.from_numpy(np.require(X, requirements=["W", "A"]))
 
 
