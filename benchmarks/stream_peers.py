@@ -4,8 +4,8 @@
 
 Makes the file of `benchmarks.streams` if the folder has none, and says how long it takes to
 
-- read all of its columns once: by pyarrow, by polars and by DuckDB, which add each of them up, where
-  they are installed; and one pass of ours, which decodes, encodes and adds up a gradient;
+- read all of its columns once: by pyarrow, and by polars and DuckDB, which add each of them up,
+  where they are installed; and one pass of ours, which decodes, encodes and adds up a gradient;
 - fit two classes, the first against the rest, to a certificate; and what scikit-learn's
   SGDClassifier comes to in the same time by `partial_fit` over the same encoded pieces, with each
   of some step sizes. Both minimise one objective, which is evaluated by one pass of ours.
