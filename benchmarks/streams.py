@@ -6,6 +6,11 @@ reading alone.
 Makes a Parquet file of 30 columns, two of them categories, with three classes, a wide sparse libsvm
 file and a compressed CSV file; fits each by `polytome train` with a limit of memory; and removes
 what it made. The page cache is warm, so that decoding is what is compared.
+
+    python -m benchmarks.streams --work DIR --gigabytes 6 --memory 1.4GB --only parquet --alone
+
+fits alone, to a file that is made if it is not in the folder and that stays there, and prints one
+line of JSON for each: what the fit said, and its memory as it was seen from outside.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +38,7 @@ _TOWNS, _HUES = 100, 8
 _ROWS_OF_GROUP = 200_000
 _WIDE = 100_000
 _ENTRIES = 40
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def make_parquet(path: Path, n_bytes: float) -> None:
@@ -118,20 +125,42 @@ def a_pass(path: Path, kind: str) -> float:
     return min(found)
 
 
-def fitted(path: Path, kind: str, memory: str, options: list[str]) -> tuple[dict[str, Any], int, float]:
-    """What `polytome train` says of a fit, the peak of its resident memory in bytes, and its
-    seconds."""
+def fitted(path: Path, kind: str, memory: str, options: list[str]) -> dict[str, Any]:
+    """What `polytome train` says of a fit, with what was seen of its process from outside: seconds,
+    processor seconds, and bytes of resident memory: at the peak, and at the end of each twentieth
+    of the time."""
     command = [sys.executable, "-m", "polytome", "train", str(path), "--memory", memory, "--json", *options]
     command += [] if kind == "libsvm" else ["--target", "y"]
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    began, held, largest = time.perf_counter(), [], 0
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said) as process:
+        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
+            resident, most = _resident(process.pid)
+            held, largest = [*held, resident], max(largest, most)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        process.returncode = os.waitstatus_to_exitcode(ended[1])
+        said.seek(0)
+        found = said.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: ended with {process.returncode}")
-    return json.loads(said), 1024 * usage.ru_maxrss, time.perf_counter() - began
+    usage = ended[2]
+    return json.loads(found) | {
+        "file_bytes": path.stat().st_size,
+        "wall_seconds": time.perf_counter() - began,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": max(1024 * usage.ru_maxrss, largest),
+        "resident_bytes": [max(some.tolist()) for some in np.array_split(np.array(held), 20) if len(some)],
+    }
+
+
+def _resident(pid: int) -> tuple[int, int]:
+    """Bytes of a process that are in memory, and the most that ever were; 0 where the system does
+    not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    found = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
+    return 1024 * int(found.get("VmRSS", 0)), 1024 * int(found.get("VmHWM", 0))
 
 
 _MAKERS = {"parquet": make_parquet, "libsvm": make_libsvm, "csv.gz": make_csv}
@@ -144,22 +173,28 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--memory", default="1GB")
     parser.add_argument("--only", nargs="+", choices=list(_MAKERS), default=list(_MAKERS))
+    parser.add_argument("--alone", action="store_true", help="the fit alone, to a file that stays")
     parser.add_argument("--options", nargs="*", default=[], help="more options for polytome train")
     chosen = parser.parse_args()
     chosen.work.mkdir(parents=True, exist_ok=True)
     for kind in chosen.only:
         path = chosen.work / f"rows.{'svm' if kind == 'libsvm' else kind}"
+        if chosen.alone:
+            if not path.exists():
+                _MAKERS[kind](path, chosen.gigabytes * 1e9)
+            print(json.dumps(fitted(path, kind, chosen.memory, chosen.options)), flush=True)
+            continue
         try:
             _MAKERS[kind](path, chosen.gigabytes * 1e9)
             alone = min(reading_alone(path, kind) for _ in range(2))
             one = a_pass(path, kind)
-            said, peak, seconds = fitted(path, kind, chosen.memory, chosen.options)
-            passes = said["model"]["passes"]
+            said = fitted(path, kind, chosen.memory, chosen.options)
+            passes, peak = said["model"]["passes"], said["peak_bytes"] / 1e6
             print(
                 f"{kind}: {path.stat().st_size / 1e9:.2f} GB, {said['data']['n_rows']:,} rows, "
                 f"{said['data']['n_features']:,} features; reading alone {alone:.2f} s, a pass {one:.2f} s; fit "
-                f"{said['seconds']:.1f} s, {passes:.0f} passes; {seconds:.1f} s in all; "
-                f"peak {peak / 1e6:,.0f} MB of {chosen.memory}; {said['certificate']['kind']}, {said['stop']['name']}",
+                f"{said['seconds']:.1f} s, {passes:.0f} passes; {said['wall_seconds']:.1f} s in all; "
+                f"peak {peak:,.0f} MB of {chosen.memory}; {said['certificate']['kind']}, {said['stop']['name']}",
                 flush=True,
             )
         finally:

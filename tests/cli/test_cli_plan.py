@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,9 @@ def test_json(tmp_path: Path) -> None:
         (("--rows", "100.5", "--columns", "5"), "rows=100.5"),
         (("iris", "--C", "0"), "C=0"),
         (("no-such-file.csv",), "no such file"),
+        (("iris", "--device", "cpu", "--workers", "2"), "--workers: a plan for a device is of one machine"),
+        (("--rows", "9", "--columns", "2", "--device", "cpu"), "--device: rows are moved there to be timed"),
+        (("iris", "--device", "tpu"), "needs one of cpu, cuda, mps"),
     ],
 )
 def test_one_line_says_what_is_wrong(arguments: tuple[str, ...], words: str) -> None:
@@ -134,3 +138,22 @@ def test_a_stream_needs_a_target(tmp_path: Path) -> None:
     result = run("plan", tmp_path)
     assert result.exit_code == 1
     assert "--target" in result.stderr
+
+
+def test_a_device(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    said = " ".join(done("plan", "iris", "--device", "cpu").split())
+    assert "Device cpu: the rows take 4.8 kB as float64, and moving them" in said
+    assert json.loads(done("plan", "iris", "--device", "cpu", "--json"))["device"]["n_bytes"] == 4_800
+    several = tmp_path / "rows"
+    several.mkdir()
+    for name in ("a", "b"):
+        written(several / f"{name}.parquet")
+    assert "--device: " in run("plan", several, "--target", "y", "--device", "cpu").stderr
+
+
+def test_a_device_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    refused = run("plan", "iris", "--device", "cpu")
+    assert refused.exit_code == 1
+    assert 'pip install "polytome[torch]"' in refused.stderr

@@ -13,8 +13,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from commands import done, run
 from polytome import LogisticRegression, load, open_rows
 from polytome.errors import DataError
+from polytome.files.runs import read_runs
 from polytome.files.sources import fit_source, hold_out, open_source
-from polytome.files.streamed import _bytes_in_memory, fit_streamed, hold_out_streamed, read_files, why_streamed
+from polytome.files.streamed import (
+    _bytes_in_memory,
+    fit_streamed,
+    hold_out_streamed,
+    read_files,
+    sample_of_test_rows,
+    why_streamed,
+)
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -293,3 +301,25 @@ def test_labels_count_for_what_rows_take_in_memory(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"x": np.zeros(100_000), "y": ["a", "b"] * 50_000}), tmp_path / "rows.parquet")
     for name, least in (("rows.npy", 200_000), ("rows.parquet", 100_000 * 2 * 8 * 3)):
         assert _bytes_in_memory(tmp_path / name, {"rows.npy": "npy"}.get(name, "Parquet"), 10**9) >= least + 12_800_000
+
+
+def test_test_rows_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a correction, for the digest of a run that is kept, and for the report."""
+    counted = []
+
+    def once(table: object, seed: int) -> object:
+        counted.append(seed)
+        return sample_of_test_rows(table, seed)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("polytome.files.streamed.sample_of_test_rows", once)
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name in ("a", "b"):
+        written(folder / f"{name}.parquet")
+    runs, report = tmp_path / "runs", tmp_path / "report.html"
+    held = ("--test-fraction", "0.3", "--recalibrate", "temperature", "--log-to", runs, "--report", report)
+    done("train", folder, "--target", "y", *held)
+    assert counted == [0]
+    assert report.exists()
+    (kept,) = read_runs(runs)
+    assert kept.value("judged_sha256") != kept.value("data_sha256")

@@ -21,8 +21,12 @@ from polytome.evaluation import measures
 from polytome.files.streamed import evaluate_test_rows, fit_streamed, hold_out_streamed
 from polytome.losses import Softmax
 from polytome.numerics import row_numbers, totals
+from polytome.objective import Objective
 from polytome.passes import ValueAndGradient
-from polytome.rows import rows_of
+from polytome.penalties import L2
+from polytome.rows import Stream, StreamedRows, rows_of
+from polytome.solvers import LBFGS, memory
+from polytome.solvers.memory import forecast, planned_solver
 from polytome.tables.streams import arrays, lines, opening, text
 from polytome.tables.streams.table import StreamedTable
 
@@ -143,6 +147,26 @@ def test_passes_leave_nothing_behind(kind: str, tmp_path: Path) -> None:
         gc.enable()
     assert kept[1][0] == kept[3][0]
     assert kept[3][1] - kept[1][1] < 2 * _PIECE * 16  # a piece for each pass
+
+
+class Unread:
+    """Very many rows that nobody reads."""
+
+    n_rows = 66_600_000
+
+    def read(self) -> Any:
+        raise AssertionError("was read")
+
+
+def test_very_many_rows_have_a_solver_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 6 GB of Parquet with three classes; what else the process holds is not counted here."""
+    monkeypatch.setattr(memory, "memory_left", lambda limit: limit - 400_000_000)
+    codes, entries = np.broadcast_to(np.int8(0), Unread.n_rows), 30 * Unread.n_rows
+    stream = Stream((Unread(),), 136, 2**15, True, entries, np.dtype(float))
+    objective = Objective(Softmax(3), L2(1e-8), StreamedRows.of(stream, codes, n_threads=2))
+    choice = planned_solver("auto", objective, None, 1_400_000_000)
+    assert isinstance(choice.solver, LBFGS)
+    assert forecast(objective, choice.solver) < 600_000_000
 
 
 _RETURNED = """

@@ -19,6 +19,7 @@ from polytome.cli.show import show_facts
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
     from polytome.models.logistic import LogisticRegression
+    from polytome.rows.devices import OnDevice
 
 __all__ = ["plan"]
 
@@ -34,6 +35,15 @@ Sources = Annotated[
 WorkerCount = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=1, show_default=False, help="Machines like this one share the rows."),
+]
+DeviceName = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        show_default=False,
+        help="The rows are a torch tensor on cpu, cuda or mps: they are moved there, and timed.",
+    ),
 ]
 Bandwidth = Annotated[
     str, typer.Option(metavar="SIZE/s", help="What the network carries between them and the one that adds up.")
@@ -66,6 +76,7 @@ def plan(
     *,
     target: Target = None,
     workers: WorkerCount = None,
+    device: DeviceName = None,
     bandwidth: Bandwidth = "1GB/s",
     memory: MemoryLimit = None,
     rows: Rows = None,
@@ -92,6 +103,7 @@ def plan(
       polytome plan people.csv --target income
       polytome plan 'logs/*.parquet' --target clicked --memory 2GB
       polytome plan big.parquet --target y --workers 8 --bandwidth 1GB/s
+      polytome plan mnist --device cuda
       polytome plan --rows 4.3e9 --columns 1e6 --entries 39 --size 1TB
     """
     from polytome.errors import ArgumentError
@@ -100,21 +112,24 @@ def plan(
     from polytome.models.logistic import LogisticRegression
     from polytome.tables.streams.memory import bytes_of
 
+    if device is not None:
+        _check_device(device, {"--workers": workers, "--memory": memory}, sources)
     settings = {**penalty.settings(), **fit.settings()}
     model = LogisticRegression(**settings)
     machines = None if workers is None else Workers(workers, _rate(bandwidth, "bandwidth"))
     source = named(sources) if sources else None
+    seconds: float | None = None
+    there: OnDevice | None = None
     if sources:
         for name, value in {"rows": rows, "columns": columns, "entries": entries, "classes": classes}.items():
             _refuse_beside_source(name, value)
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
         reading = {"target": target, "weight": fit.weight, **table.reading(settings), "read_limit": table.read_limit}
-        cost, seconds = _of_source(model, sources, penalty.scale, data, memory, reading, machines)
+        cost, seconds, there = _of_source(model, sources, penalty.scale, data, memory, reading, machines, device)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
-        seconds = None
         cost = cost_on_paper(
             model,
             n_rows=rows,
@@ -127,9 +142,9 @@ def plan(
             workers=machines,
         )
     if as_json:
-        print_json({"source": source, "opening_seconds": seconds, **_as_json(cost)})
+        print_json({"source": source, "opening_seconds": seconds, **_as_json(cost), "device": _device_as_json(there)})
         return
-    show_facts(make_console(), _facts(source or "on paper", cost, seconds))
+    show_facts(make_console(), _facts(source or "on paper", cost, seconds, there))
 
 
 def _rate(text: str, name: str) -> float:
@@ -150,6 +165,20 @@ def _refuse_beside_source(name: str, value: object) -> None:
         )
 
 
+def _check_device(device: str, others: dict[str, object], sources: list[str] | None) -> None:
+    """Refuse, before any reading, a device that is not there, and what a plan for one does not
+    know."""
+    from polytome.errors import ArgumentError
+    from polytome.rows.devices import check_device
+
+    for name, value in others.items():
+        if value is not None:
+            raise ArgumentError(f"{name}: a plan for a device is of one machine that holds all rows; leave one out")
+    if not sources:
+        raise ArgumentError("--device: rows are moved there to be timed, and on paper there are none; give a SOURCE")
+    check_device(device)
+
+
 def _of_source(
     model: LogisticRegression,
     sources: list[str],
@@ -158,12 +187,15 @@ def _of_source(
     memory: str | None,
     options: dict[str, Any],
     machines: Workers | None,
-) -> tuple[FitCost, float]:
-    """The cost of a fit to a source, and the seconds that it took to open it."""
+    device: str | None,
+) -> tuple[FitCost, float, OnDevice | None]:
+    """The cost of a fit to a source, the seconds that it took to open it, and its rows on a
+    device."""
     from polytome.files.sources import open_source
     from polytome.models.bounds import check_named_bounds
     from polytome.models.cost import cost_of_fit
     from polytome.models.penalty_weights import check_named_weights, numbered_weights
+    from polytome.rows.devices import moved_to
     from polytome.tables.streams.opening import open_rows
 
     began = time.perf_counter()
@@ -177,10 +209,12 @@ def _of_source(
         seconds = time.perf_counter() - began
         check_named_weights(model.penalty_weights, found.encoder)
         check_named_bounds(model.bounds, found.encoder)
+        there = None if device is None else moved_to(found.X, device)
         with numbered_weights(model, found.encoder):
-            return cost_of_fit(model, found.X, found.y, found.weight, workers=machines), seconds
+            X = found.X if there is None else there.X
+            return cost_of_fit(model, X, found.y, found.weight, workers=machines), seconds, there
     check_solver_beside_streams(sources, why, str(model.solver))
-    refuse_beside_streams(sources, why, {"--data": data, "--read-limit": options.pop("read_limit")})
+    refuse_beside_streams(sources, why, {"--data": data, "--read-limit": options.pop("read_limit"), "--device": device})
     with live_line() as say:
         say(f"reading {sources[0]}")
         table = open_rows(
@@ -191,10 +225,10 @@ def _of_source(
     check_named_weights(model.penalty_weights, table.encoder)
     check_named_bounds(model.bounds, table.encoder)
     with numbered_weights(model, table.encoder):
-        return cost_of_fit(model, table, workers=machines), seconds
+        return cost_of_fit(model, table, workers=machines), seconds, None
 
 
-def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:
+def _facts(name: str, cost: FitCost, opening: float | None, there: OnDevice | None) -> dict[str, str]:
     """What is shown of a cost."""
     sparse = cost.n_entries < cost.n_rows * cost.n_features
     entries = f" ({cost.n_entries / cost.n_rows:,.3g} entries a row)" if sparse else ""
@@ -205,6 +239,12 @@ def _facts(name: str, cost: FitCost, opening: float | None) -> dict[str, str]:
     }
     if opening is not None:
         facts["Opening"] = f"{_seconds(opening)}, to read the rows once and encode them"
+    if there is not None:
+        free = "" if there.free_bytes is None else f" of {_bytes(there.free_bytes)} that are free"
+        facts["Device"] = (
+            f"{there.name}: the rows take {_bytes(there.n_bytes)}{free} as {there.dtype}, and moving them "
+            f"{_seconds(there.seconds)}; passes are timed there"
+        )
     if cost.choice is not None:
         facts["Solver"] = solver_words(cost.choice)
     low, expected, high = cost.passes
@@ -263,6 +303,12 @@ def _bytes(size: float) -> str:
         if size >= unit:
             return f"{_rounded(size / unit)} {name}"
     return f"{_rounded(size / 1e3)} kB"
+
+
+def _device_as_json(there: OnDevice | None) -> dict[str, Any] | None:
+    """What is known of rows on a device, without the rows."""
+    names = ("name", "n_bytes", "free_bytes", "seconds", "dtype")
+    return None if there is None else {name: getattr(there, name) for name in names}
 
 
 def _as_json(cost: FitCost) -> dict[str, Any]:

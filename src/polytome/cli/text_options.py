@@ -21,7 +21,6 @@ __all__ = [
     "TextColumns",
     "TextGroup",
     "Tfidf",
-    "check_text_beside_streams",
 ]
 
 _PANEL = "Options of texts"
@@ -140,17 +139,6 @@ class TextGroup:
         given = {name: value for name, value in given.items() if value is not None}
         options = TextOptions(**given) if given else None
         return {"text": self.text or (), "text_options": options, "encoding": self.encoding}
-
-
-def check_text_beside_streams(sources: list[str], why: str, texts: dict[str, Any]) -> None:
-    """Refuse, before the first reading, columns of text in rows that are read piece by piece."""
-    from polytome.errors import ArgumentError
-
-    if texts["text"] or texts["text_options"] is not None:
-        raise ArgumentError(
-            f"--text: {sources[0]} is read piece by piece ({why}), where terms are not counted; give one file that "
-            "fits into memory, or make its features beforehand"
-        )
 
 
 def _pair(text: str) -> tuple[int, int]:

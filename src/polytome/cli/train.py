@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ from polytome.cli.recalibrate import Correction
 from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
-from polytome.cli.text_options import TextGroup, check_text_beside_streams
+from polytome.cli.text_options import TextGroup
 from polytome.cli.training_outcome import Asked, Material, finish
 
 if TYPE_CHECKING:
@@ -175,11 +175,11 @@ def train(
             "--encoding": text.encoding,
         }
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
-        check_text_beside_streams(sources, why, texts)
         check_solver_beside_streams(sources, why, fit.solver)
         check_beside_streams(cache, checkpoint, fit.solver)
         refuse_report_without_test_rows(report, test_fraction)
         opened: dict[str, Any] = {**reading, "memory": memory}
+        opened |= {"text": texts["text"], "text_options": texts["text_options"]}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
@@ -351,7 +351,8 @@ def _train_streamed(
     asked: Asked,
 ) -> LogisticRegression:
     """Fit rows that stay in their files, and show what came of it."""
-    from polytome.files.streamed import evaluate_test_rows, fit_streamed
+    from polytome.files.sources import suited_scale
+    from polytome.files.streamed import evaluate_test_rows, fit_streamed, sample_of_test_rows
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
@@ -366,6 +367,8 @@ def _train_streamed(
             )
             seconds = time.perf_counter() - began
             table = prepare(table)
+        if settings["scale"] is None:
+            settings["scale"] = suited_scale(table.encoder)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
         asked.correction.check_classes(table.classes.tolist())
@@ -375,6 +378,7 @@ def _train_streamed(
         _show_streamed(console, table, counts, why, seconds)
         keep: dict[str, Any] = {"command": command, "checkpoint": checkpoint}
         model = _fitted(settings, interruption, lambda model: fit_streamed(model, table, **keep))
+    drawn = lru_cache(1)(partial(sample_of_test_rows, table, table.seed or 0))  # which reads the files
     material = Material(
         name=table.name,
         n_rows=table.n_rows,
@@ -383,9 +387,9 @@ def _train_streamed(
         counts=counts,
         notes=table.notes,
         judged=_TRAINING_ROWS if table.test is None else _TEST_ROWS,
-        test_rows=lambda: _streamed_test_rows(table),
+        test_rows=lambda: (drawn()[0], drawn()[1], drawn()[3]),
         evaluate=lambda model: evaluate_test_rows(model, table),
-        write_report=lambda model, report: _write_streamed_report(model, table, report),
+        write_report=lambda model, report: _write_streamed_report(model, table, drawn(), report),
     )
     try:
         finish(model, material, asked, console, interruption.requested)
@@ -396,13 +400,6 @@ def _train_streamed(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return model
-
-
-def _streamed_test_rows(table: StreamedTable) -> tuple[Any, Any, Any]:
-    from polytome.files.streamed import sample_of_test_rows
-
-    X, y, _, weight = sample_of_test_rows(table, table.seed or 0)
-    return X, y, weight
 
 
 def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int], why: str, seconds: float) -> None:
@@ -417,17 +414,18 @@ def _show_streamed(console: Console, table: StreamedTable, counts: dict[Any, int
     )
 
 
-def _write_streamed_report(model: LogisticRegression, table: StreamedTable, report: Path) -> None:
+def _write_streamed_report(
+    model: LogisticRegression, table: StreamedTable, drawn: tuple[Any, Any, Any, Any], report: Path
+) -> None:
     """The report on a model just trained, evaluated on test rows, of which as many are drawn as
     are in memory at a time."""
-    from polytome.files.streamed import sample_of_test_rows
     from polytome.report import make_report
 
-    X, y, numbers, weight = sample_of_test_rows(table, table.seed or 0)
+    X, y, numbers, weight = drawn
     n_rows = 0 if table.test is None else table.test.n_rows
-    drawn = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
+    share = "" if len(y) == n_rows else f"{len(y):,} drawn from {n_rows:,} "
     how: dict[str, Any] = {"row_names": numbers, "sample_weight": weight}
-    make_report(model, X, y, name=f"{drawn}rows of {table.name} that were held out", **how).save(report)
+    make_report(model, X, y, name=f"{share}rows of {table.name} that were held out", **how).save(report)
 
 
 def _fitted(

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Traces
-from polytome.rows import Storage
+from polytome.passes import Block, Columns, RowSquares, Sums, Traces, curvature_of
+from polytome.rows import Storage, StreamedRows
+from polytome.rows.draw import Draw
 
 Array = NDArray[Any]
 
-__all__ = ["drawn_by_curvature", "sampled_hessian"]
+__all__ = ["Importance", "drawn_by_curvature", "sampled_hessian"]
 
 _ROWS_AT_ONCE = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """By what a row is drawn, joined: (n,); its weight times the trace of its Hessian with respect
+    to its scores, and times one more than the mean square of its standardised columns.
+
+    Args:
+        loss: a loss of `polytome.losses`.
+        raw: coefficients for raw columns, shape (n_features + 1, n_outputs), float64.
+        columns: how the columns are standardised.
+    """
+
+    loss: Loss
+    raw: Array
+    columns: Columns
+    joined = 1
+
+    def of_block(self, block: Block) -> Sums:
+        """The product."""
+        trace, _, _ = curvature_of(self.loss, block, self.raw)
+        (squares,) = RowSquares(self.columns).of_block(block)
+        return (trace * (1 + squares / len(self.columns.shift)),)
 
 
 def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
@@ -24,27 +50,33 @@ def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
     A row is drawn with a probability that grows with the trace of its Hessian and with
     `Objective.row_lengths`, and counts for the inverse of that probability. Where most rows are
     classified beyond doubt, few rows hold nearly all of the curvature; and a column that few rows
-    have is seen by these.
+    have is seen by these. Rows that are read block by block keep nothing of those that are not
+    drawn; of rows in memory the lengths are kept for the next time.
 
     Reference: Xu, Yang, Roosta, Re and Mahoney, Sub-sampled Newton methods with non-uniform
     sampling, NeurIPS 2016.
     """
     rows, raw = objective.rows, objective.rows.columns.to_raw(W)
+    if isinstance(rows, StreamedRows):
+        chosen, probability = rows.drawn(Importance(objective.loss, raw, objective.standard_columns), size)
+    else:
+        chosen, probability = _drawn_in_memory(objective, raw, size)
+    return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability, 1e-300))
+
+
+def _drawn_in_memory(objective: Objective, raw: Array, size: int) -> tuple[Array, Array]:
+    """The numbers of the rows, and the probability of each."""
+    rows, lengths = objective.rows, objective.row_lengths
     (traces,) = rows.reduce(Traces(objective.loss, raw))
     parts = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, rows.n_rows, _ROWS_AT_ONCE)]
-    lengths, importance = objective.row_lengths, np.empty(rows.n_rows)
+    importance = np.empty(rows.n_rows)
     for part in parts:
         importance[part] = rows.weight[part] * traces[part] * (1 + lengths[part])
     del traces
-    total, rng, found = max(float(importance.sum()), 1e-300), np.random.default_rng(0), []
+    draw = Draw(size, float(importance.sum()))
     for part in parts:
-        own = importance[part]
-        found.append(part.start + np.flatnonzero(rng.random(len(own)) < np.minimum(1.0, size * own / total)))
-    chosen = np.concatenate(found)
-    if len(chosen) == 0:
-        chosen = np.array([int(np.minimum(1.0, size * importance / total).argmax())])
-    probability = np.minimum(1.0, size * importance[chosen] / total)
-    return rows.subset(chosen, rows.weight[chosen] / np.maximum(probability, 1e-300))
+        draw.add(importance[part])
+    return draw.drawn()
 
 
 def sampled_hessian(objective: Objective, W: Array, size: int) -> Array:

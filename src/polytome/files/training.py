@@ -15,7 +15,15 @@ import numpy as np
 
 from polytome.errors import ArgumentError, DataError
 from polytome.files.row_cache import cached, check_cache_folder
-from polytome.files.sources import Source, fit_source, hold_out, is_dataset, one_against_rest, open_source
+from polytome.files.sources import (
+    Source,
+    fit_source,
+    hold_out,
+    is_dataset,
+    one_against_rest,
+    open_source,
+    suited_scale,
+)
 from polytome.files.splits import SplitKind
 from polytome.files.streamed import fit_streamed, hold_out_streamed, streamed_against_rest, why_streamed
 from polytome.models.bounds import check_bounds, check_named_bounds
@@ -162,8 +170,6 @@ def train(
     in_memory |= {
         "group": group,
         "time": time,
-        "text": _names("text", text) or None,
-        "text_options": text_options,
         "encoding": encoding,
     }
     streamed = {"cache": cache, "checkpoint": checkpoint}
@@ -184,10 +190,13 @@ def train(
             from polytome.rows.dask import opened_workers
 
             workers = closing.enter_context(opened_workers(str(workers)))
+        table |= {"text": _names("text", text), "text_options": text_options}
         opened = open_rows(source, memory=memory, workers=workers, **table)
         opened = prepared_stream(opened, positive, test_fraction, random_state)
         check_named_weights(settings.get("penalty_weights"), opened.encoder)
         check_named_bounds(settings.get("bounds"), opened.encoder)
+        if settings.get("scale") is None:
+            settings["scale"] = suited_scale(opened.encoder)
         opened = opened if cache is None else cached(opened, cache)
         model = fit_streamed(LogisticRegression(**settings), opened, checkpoint=checkpoint)
     if checkpoint is not None:

@@ -183,10 +183,15 @@ class Objective:
     def row_lengths(self) -> Array:
         """Mean square of each row's standardised columns, shape (n,): how much of an outlier a row
         is. Two passes, once."""
-        mean, deviation = self.rows.moments()
-        standard = Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf))
-        (squares,) = self.rows.reduce(RowSquares(standard))
+        (squares,) = self.rows.reduce(RowSquares(self.standard_columns))
         return squares / self.rows.n_features
+
+    @property
+    def standard_columns(self) -> Columns:
+        """The raw columns centred and scaled to a standard deviation of one; constant ones are
+        zeros."""
+        mean, deviation = self.rows.moments()
+        return Columns(mean, 1 / np.where(deviation > 0, deviation, np.inf))
 
     def canonical(self, W: Array) -> Array:
         """The representative of smallest penalty among coefficients that give the same

@@ -329,6 +329,9 @@ class DaskRows(StreamedRows):
         for sums in self._answers(_sums, range(len(self.groups)), a_pass):
             yield from sums
 
+    def _sums_of_pieces(self, a_pass: Pass) -> Iterator[Sums]:
+        return self._sums_of_parts(a_pass)
+
     def features_of(self, chosen: Array) -> list[Any]:
         """The features of the chosen rows, which are in growing order, piece by piece."""
         bounds, wanted = self._bounds, {*self._parts_of(chosen)}

@@ -116,6 +116,9 @@ class SparkRows(StreamedRows):
         shared = {number: (labels, message) for number, labels in self.labels_there.items()}
         return self._answers(_sums, shared)
 
+    def _sums_of_pieces(self, a_pass: Pass) -> Iterator[Sums]:
+        return self._sums_of_parts(a_pass)
+
     def features_of(self, chosen: Array) -> list[Any]:
         """The features of the chosen rows, which are in growing order, piece by piece."""
         bounds, message = self._bounds, self._message(None)

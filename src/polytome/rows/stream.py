@@ -20,6 +20,7 @@ from polytome.numerics.row_numbers import drawn, first_positive
 from polytome.passes import Block, Columns, Pass, Sums, added_up
 from polytome.rows.arrays import ArrayRows, block_rows
 from polytome.rows.blocks import Array, Facts, Moments, Standardised, Storage, submitted, weighted_moments
+from polytome.rows.draw import Draw
 from polytome.rows.freed_memory import return_freed_memory
 from polytome.rows.journal import Journal
 from polytome.rows.sparse import SparseRows
@@ -237,6 +238,36 @@ class StreamedRows(Standardised):
         """What a pass makes of each part that has rows, in their order."""
         for _, pieces in groupby(self._pieces(), key=itemgetter(0)):
             yield added_up((rows.reduce(a_pass) for _, _, rows in pieces), a_pass.joined)
+
+    def drawn(self, importance: Pass, size: int) -> tuple[Array, Array]:
+        """Rows drawn with probabilities in proportion to what a pass makes of each, of which
+        nothing is kept but for those that are drawn: one reading.
+
+        Args:
+            importance: a pass with one number for each row, joined.
+            size: about how many rows are wanted.
+
+        Returns:
+            Their numbers, in growing order, and the probability of each; see `rows.draw`.
+        """
+
+        def compute() -> Sums:
+            draw = Draw(size)
+            for (some,) in self._sums_of_pieces(importance):
+                draw.add(some)
+            return draw.drawn()
+
+        if self.stream.journal is None:
+            found = compute()
+        else:
+            about = (size, self.columns, self.precision, self._labels_digest)
+            found = self.stream.journal.recalled(importance, compute, *about)
+        return found[0], found[1]
+
+    def _sums_of_pieces(self, a_pass: Pass) -> Iterator[Sums]:
+        """What a pass makes of each piece, or of each part where other processes read them, in
+        their order."""
+        return (rows.reduce(a_pass) for _, _, rows in self._pieces())
 
     def _pieces(self, numbers: Sequence[int] | None = None) -> Iterator[tuple[int, int, Storage]]:
         """The number of a part, the first row of a piece of it, and the piece as rows in memory."""

@@ -42,7 +42,7 @@ Array = NDArray[Any]
 Tensor = Any
 """A torch tensor: the package can be imported without torch."""
 
-__all__ = ["DeviceMatrix", "TensorRows", "on_host", "without_library"]
+__all__ = ["DeviceMatrix", "TensorRows", "csr_tensor", "on_host", "without_library"]
 
 _DEVICE_BLOCK_BYTES = 2**27  # on a device each call takes as long as reading some megabytes
 _MAX_BLOCK_ROWS = 2**15
@@ -108,7 +108,7 @@ class DeviceMatrix:
             if bounds is not None:
                 own = slice(int(bounds[0]), int(bounds[-1]))
                 parts = bounds - bounds[0], tensor.col_indices()[own], tensor.values()[own]
-                return DeviceMatrix(_csr(*parts, (stop - start, self.shape[1])))
+                return DeviceMatrix(csr_tensor(*parts, (stop - start, self.shape[1])))
             chosen = np.arange(start, stop, step)
         numbers = _numbers(chosen, tensor.device)
         starts, lengths = tensor.crow_indices()[:-1][numbers], tensor.crow_indices().diff()[numbers]
@@ -116,7 +116,7 @@ class DeviceMatrix:
         shifted = (starts - bounds[:-1]).repeat_interleave(lengths)
         places = shifted + _torch().arange(int(bounds[-1]), device=tensor.device, dtype=shifted.dtype)
         parts = bounds, tensor.col_indices()[places], tensor.values()[places]
-        return DeviceMatrix(_csr(*parts, (len(numbers), self.shape[1])))
+        return DeviceMatrix(csr_tensor(*parts, (len(numbers), self.shape[1])))
 
 
 def without_library(X: Any) -> Any:
@@ -199,7 +199,8 @@ def _numbers(chosen: Array, device: Any) -> Tensor:
     return _torch().from_numpy(wanted).to(device)
 
 
-def _csr(bounds: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+def csr_tensor(bounds: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A CSR tensor, made without torch's warning about such tensors."""
     with warnings.catch_warnings():  # "Sparse CSR tensor support is in beta state"
         warnings.simplefilter("ignore")
         return _torch().sparse_csr_tensor(bounds, columns, values, shape)

@@ -22,6 +22,7 @@ from polytome.curvature.preconditioner import (
 )
 from polytome.objective import Objective
 from polytome.penalties import by_column
+from polytome.rows.draw import NUMBERS_OF_DRAWN
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.line_search import backtrack
 from polytome.solvers.ridge_start import ridge_start
@@ -175,7 +176,7 @@ def _memory_of_preconditioner(size: Size) -> float:
     if size.columns > MAX_GRAM_COLUMNS + 1:
         return 4 * size.coefficients
     sample = min(gram_sample(size.rows, size.columns - 1, size.outputs) or 0, size.most_copied)
-    copied = sample * (size.row + 3)
+    copied = sample * (size.row + NUMBERS_OF_DRAWN)
     return (min(MAX_GROUPS, size.outputs) + 3 + 2 * size.threads) * size.columns**2 + copied + size.dense_blocks
 
 

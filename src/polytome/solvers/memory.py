@@ -83,9 +83,8 @@ def forecast(objective: Objective, solver: Solver) -> int:
     """
     size = Size.of(objective)
     # In memory: classes, targets, weights, and what it takes to sort them. Rows that are read bring
-    # their classes and weights. Some are drawn by the trace and the length of each: both, a trace
-    # once more while parts of them are joined, and what they make together.
-    labels = (6 if objective.rows.facts.is_resident else 4) * size.rows
+    # their classes and weights; to draw some of them evenly takes an order of four bytes each.
+    labels = 6 * size.rows if objective.rows.facts.is_resident else size.rows // 2
     has_hessian = objective.penalty.is_nothing and size.hessian <= LARGEST_HESSIAN**2
     certificate = Newton().numbers_held(size) if has_hessian else 0
     return int(

@@ -18,6 +18,7 @@ from polytome.curvature.sampling import sampled_hessian
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Gram, Sums, block_scores
+from polytome.rows.draw import NUMBERS_OF_DRAWN
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -107,7 +108,9 @@ class Newton(Solver):
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
         NumPy with its terms; the sample; and where models are guarded the extra curvature of each
         row, before, observed and afterwards."""
-        sample = 3 * size.rows + (0 if self.sample is None else min(self.sample, size.rows) * size.row)
+        sample = 3 * size.rows + (
+            0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
+        )
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
             return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample

@@ -47,6 +47,7 @@ __all__ = [
     "find_column",
     "find_columns",
     "find_ids",
+    "find_texts",
     "find_weight",
     "learn_dates",
     "learn_encoder",
@@ -287,7 +288,7 @@ def learn_encoder(
     kept = find_ids(frame, ids, {target: "target", **dict.fromkeys(forced, "categories"), str(weight): "weight"})
     dropped.update(kept)
     written = name_written_numbers(frame, numbers or {}, {target: "target", **dict.fromkeys(forced, "categories")})
-    texts = _find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
+    texts = find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
     others = {target, weight, *dropped, *forced, *texts}
     index = [name for name in frame.index if name not in others]
     unread = {*others, *parts_of_dates(dates or {}), *index}
@@ -442,10 +443,25 @@ def note_written_numbers(written: Sequence[WrittenNumbers], numbers: str | Mappi
             )
 
 
-def _find_texts(
+def find_texts(
     frame: Frame, wanted: Sequence[str], taken: Mapping[str, str], forced: Collection[str], weight: str | None
 ) -> set[str]:
-    """The names of the columns of text, which no other option may name."""
+    """The names of the columns of text, which no other option may name.
+
+    Args:
+        frame: the table.
+        wanted: as for `find_columns`.
+        taken: for columns that other options name these options.
+        forced: those named as categories.
+        weight: that of weights.
+
+    Raises:
+        ArgumentError: there is no such column, or it is another option's.
+
+    Example:
+        >>> sorted(find_texts(Frame.of({"message": ["a b"], "y": ["x"]}), ["message"], {"y": "target"}, (), None))
+        ['message']
+    """
     found = {find_column(frame, name, "text") for name in wanted}
     others = {**taken, **dict.fromkeys(forced, "categories"), **({} if weight is None else {weight: "weight"})}
     if both := sorted(found & others.keys()):

@@ -28,8 +28,20 @@ from polytome.plain.kinds import LARGEST_COUNT, brief, choice, flag, listed, opt
 from polytome.tables.frames import Cells
 from polytome.tables.text_tokens import Numbers, numbered_tokens
 
-__all__ = ["ANALYZERS", "TextOptions", "TextTerms", "is_text_tensor", "learn_terms", "looks_like_text", "text_tensors"]
+__all__ = [
+    "ANALYZERS",
+    "MOST_TERMS",
+    "TermCounts",
+    "TextOptions",
+    "TextTerms",
+    "is_text_tensor",
+    "learn_terms",
+    "looks_like_text",
+    "text_tensors",
+]
 
+MOST_TERMS = 1_000_000
+"""Different terms of a column that are kept of texts that are read piece by piece."""
 ANALYZERS = ("word", "char", "char_wb")
 """What terms are made of: words, characters, or characters within words."""
 _LONGEST_NGRAM = 50
@@ -45,6 +57,7 @@ _KINDS = {
     "hashing": optional(whole(1, _MOST_HASHES)),
     "tfidf": flag,
 }
+_MOST_TERM_BYTES = 2**26  # of those that are kept of texts read piece by piece
 _LOOKED_AT = 1000
 _FEWEST_BLANKS = 2
 _PARTS = ("words", "ends", "idf")
@@ -323,28 +336,119 @@ def _learned(texts: Sequence[str], options: TextOptions, where: str) -> tuple[tu
         return map(place.__getitem__, tokens)
 
     rows, ids = _numbered(texts, options, options.vectorizer().build_analyzer(), numbered)
-    if not place:
-        what = "word of two letters or more" if options.analyzer == "word" else "run of so many characters"
-        raise DataError(f"{where}: no text holds a {what}; is it the right column? Characters: --analyzer char_wb")
+    _refuse_no_terms(place, options, where)
     terms = sorted(place)  # whatever order a set gave them
     recode = np.empty(len(terms), dtype=np.intc)
     recode[np.fromiter(map(place.__getitem__, terms), dtype=np.intc)] = np.arange(len(terms), dtype=np.intc)
     X = _counts(rows, recode[ids], (len(texts), len(terms)))
-    keep = np.ones(len(terms), dtype=np.bool_)
+    totals = np.asarray(X.sum(axis=0)).ravel().astype(np.int64)
+    keep = _kept(np.bincount(X.indices, minlength=len(terms)), totals, options, where)
+    words = tuple(compress(terms, keep.tolist()))
+    _refuse_unwritable(words, where)
+    return words, X if keep.all() else sparse.csr_array(X[:, np.flatnonzero(keep)])
+
+
+class TermCounts:
+    """What is learned of the terms of texts that come some at a time: how many texts have each, and
+    how often it occurs. The terms are those that `learn_terms` finds in all of the texts at once.
+
+    Args:
+        options: how a text becomes numbers.
+        where: what messages call the column.
+
+    Example:
+        >>> from polytome.tables.frames import TextCells
+        >>> counts = TermCounts(TextOptions(tfidf=False), "cars")
+        >>> for text in ("red car", "blue car"):
+        ...     counts.see(TextCells.of([text]))
+        >>> counts.terms().words, counts.n_entries
+        (('blue', 'car', 'red'), 4)
+    """
+
+    def __init__(self, options: TextOptions, where: str) -> None:
+        self.options, self.where, self.n_texts, self.n_entries = options, where, 0, 0
+        self._places: dict[str, int] = {}
+        self._bytes = 0
+        self._n_with = np.zeros(options.hashing or 0, dtype=np.int64)
+        self._totals = np.zeros(0, dtype=np.int64)
+        self._vectorizer = options.vectorizer()
+
+    def see(self, cells: Cells) -> None:
+        """Count the terms of the next texts.
+
+        Raises:
+            DataError: there are more different terms than are kept.
+        """
+        texts = _texts_of(cells)
+        self.n_texts += len(texts)
+        if self.options.hashing is not None:
+            counts = _hashed(self._vectorizer, texts)
+            self._n_with += np.bincount(counts.indices, minlength=self.options.hashing)
+            self.n_entries += len(counts.indices)
+            return
+        rows, ids = _numbered(texts, self.options, self._vectorizer.build_analyzer(), self._numbered)
+        if len(self._places) > MOST_TERMS or self._bytes > _MOST_TERM_BYTES:
+            most = f"{MOST_TERMS:,}" if len(self._places) > MOST_TERMS else f"{_MOST_TERM_BYTES:,} bytes"
+            raise DataError(
+                f"{self.where}: holds {len(self._places):,} or more different terms, and {most} of them are kept of "
+                "rows that are read piece by piece; hash them, as with --hashing 2^20"
+            )
+        width = len(self._places)
+        self._n_with, self._totals = (np.append(each, np.zeros(width - len(each), np.int64)) for each in self._counted)
+        self._n_with += np.bincount(_counts(rows, ids, (len(texts), width)).indices, minlength=width)
+        self._totals += np.bincount(ids, minlength=width)
+
+    @property
+    def _counted(self) -> tuple[Array, Array]:
+        return self._n_with, self._totals
+
+    def _numbered(self, tokens: list[str]) -> Iterable[int]:
+        new = set(tokens).difference(self._places)
+        self._places.update(zip(new, count(len(self._places)), strict=False))
+        self._bytes += sum(map(len, new))
+        return map(self._places.__getitem__, tokens)
+
+    def terms(self) -> TextTerms:
+        """The terms that all texts have taught.
+
+        Raises:
+            DataError: no term is left.
+        """
+        words: tuple[str, ...] = ()
+        n_with = self._n_with
+        if self.options.hashing is None:
+            _refuse_no_terms(self._places, self.options, self.where)
+            terms = sorted(self._places)
+            order = np.fromiter(map(self._places.__getitem__, terms), dtype=np.int64)
+            keep = _kept(n_with[order], self._totals[order], self.options, self.where)
+            words, n_with = tuple(compress(terms, keep.tolist())), n_with[order][keep]
+            _refuse_unwritable(words, self.where)
+            self.n_entries = int(n_with.sum())
+        return TextTerms(self.options, words, _rarity(self.n_texts, n_with) if self.options.tfidf else None)
+
+
+def _kept(n_with: Array, totals: Array, options: TextOptions, where: str) -> NDArray[np.bool_]:
+    """Which terms in sorted order are kept, by how many texts have each, and how often each
+    occurs."""
+    keep = np.ones(len(n_with), dtype=np.bool_)
     if options.min_count > 1:
-        keep = np.bincount(X.indices, minlength=len(terms)) >= options.min_count
+        keep = n_with >= options.min_count
         if not keep.any():
             raise DataError(
                 f"{where}: no term occurs in {options.min_count} texts or more; ask for fewer with --min-count"
             )
     if options.max_features is not None and keep.sum() > options.max_features:
         # As scikit-learn orders terms that are equally frequent.
-        totals, kept = np.asarray(X.sum(axis=0)).ravel().astype(np.int64), np.flatnonzero(keep)
-        keep = np.zeros(len(terms), dtype=np.bool_)
+        kept = np.flatnonzero(keep)
+        keep = np.zeros(len(n_with), dtype=np.bool_)
         keep[kept[np.argsort(-totals[kept])[: options.max_features]]] = True
-    words = tuple(compress(terms, keep.tolist()))
-    _refuse_unwritable(words, where)
-    return words, X if keep.all() else sparse.csr_array(X[:, np.flatnonzero(keep)])
+    return keep
+
+
+def _refuse_no_terms(places: dict[str, int], options: TextOptions, where: str) -> None:
+    if not places:
+        what = "word of two letters or more" if options.analyzer == "word" else "run of so many characters"
+        raise DataError(f"{where}: no text holds a {what}; is it the right column? Characters: --analyzer char_wb")
 
 
 def _numbered(
@@ -385,7 +489,11 @@ def _hashed(vectorizer: Any, texts: Sequence[str]) -> sparse.csr_array:
 def _idf(counts: sparse.csr_array) -> NDArray[np.float64]:
     """`log((1 + n) / (1 + d)) + 1` of a term in d of n texts."""
     n_texts, width = counts.shape
-    found: NDArray[np.float64] = np.log((1.0 + n_texts) / (1.0 + np.bincount(counts.indices, minlength=width))) + 1.0
+    return _rarity(n_texts, np.bincount(counts.indices, minlength=width))
+
+
+def _rarity(n_texts: int, n_with: Array) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.log((1.0 + n_texts) / (1.0 + n_with)) + 1.0
     return found
 
 

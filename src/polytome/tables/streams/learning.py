@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import DataError
 from polytome.tables.date_columns import refuse_dates
-from polytome.tables.encoder import MISSING_REMEDY, Column, Encoder
+from polytome.tables.encoder import MISSING_REMEDY, Column, Encoder, is_missing
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, NumberCells, TextCells
 from polytome.tables.label_columns import label_kind, read_labels
 from polytome.tables.marked_numbers import explain_marks
@@ -35,6 +35,7 @@ from polytome.tables.schemas import (
     without_gap_words,
 )
 from polytome.tables.streams.each_row import joined, smallest
+from polytome.tables.text_columns import TermCounts, TextOptions
 from polytome.tables.weight_columns import read_weights, weight_note
 
 __all__ = ["MOST_WORDS", "Learner", "learn_from_fewer_frames"]
@@ -57,6 +58,8 @@ class Learner:
         weight: the column of weights of rows; None for equal ones.
         references: as for `learn_encoder`.
         min_level_count: as for `learn_encoder`.
+        texts: the columns of which the terms are counted.
+        text_options: how.
     """
 
     def __init__(
@@ -72,11 +75,17 @@ class Learner:
         weight: str | None = None,
         references: Mapping[str, str] | None = None,
         min_level_count: int = 1,
+        texts: Collection[str] = (),
+        text_options: TextOptions | None = None,
     ) -> None:
         self.source, self.target, self.weight, self.references = source, target, weight, references
         self.min_level_count = min_level_count
         self.missing, self.unknown, self.forced, self.marks = missing, unknown, forced, tuple(marks)
-        self.columns = {name: _Seen(self, name, name in forced) for name in names}
+        options = text_options or TextOptions()
+        self.columns = {
+            name: _SeenTexts(self, name, options) if name in texts else _Seen(self, name, name in forced)
+            for name in names
+        }
         self.labels = _Seen(self, target, forced=True)
         self.codes: list[NDArray[np.signedinteger[Any]]] = []
         self.weights: list[NDArray[np.float64]] = []
@@ -95,7 +104,8 @@ class Learner:
         marks = set(self.marks) - MISSING_WORDS
         for name, seen in (*self.columns.items(), (self.target, self.labels)):
             cells = frame[name]
-            seen.see(cells.without(marks) if marks else cells, self.n_rows)
+            plain = not marks or isinstance(seen, _SeenTexts)
+            seen.see(cells if plain else cells.without(marks), self.n_rows)
         self.codes.append(self.labels.last_codes.astype(smallest(len(self.labels.counts))))
         if self.weight is not None:
             drops = self.missing == "drop"
@@ -109,7 +119,10 @@ class Learner:
             DataError: a column cannot be used.
         """
         for name, seen in self.columns.items():
-            seen.join(later.columns[name], self.n_rows)
+            other = later.columns[name]
+            assert isinstance(seen, _Seen)
+            assert isinstance(other, _Seen)  # rows that lie with workers have no columns of text
+            seen.join(other, self.n_rows)
         codes = self.labels.join(later.labels, self.n_rows)
         self._begins += [self.n_rows + row for row in later._begins]
         self._frames += later._frames
@@ -126,6 +139,11 @@ class Learner:
         """Whether a cell is missing where that leaves out its row."""
         columns = (*self.columns.values(), self.labels)
         return any(seen.n_gaps for seen in columns) or any(np.isnan(some).any() for some in self.weights)
+
+    @property
+    def text_entries(self) -> int:
+        """How many terms the texts have that are features, each counted once for its text."""
+        return sum(seen.counts.n_entries for seen in self.columns.values() if isinstance(seen, _SeenTexts))
 
     def learned(self) -> tuple[Encoder, tuple[str, ...]]:
         """The encoder, and notes that a user should see.
@@ -190,14 +208,25 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
         DataError: in these rows every cell of a column is missing.
     """
     seen: dict[str, tuple[NDArray[np.int64], float]] = {}
+    texts = {
+        column.name: TermCounts(column.terms.options, f"{source}, column {column.name!r}")
+        for column in encoder.columns
+        if column.terms is not None
+    }
     for frame in frames:
         frame = encoder.align(frame)
         for column in encoder.columns:
+            if column.terms is not None:
+                texts[column.name].see(frame[column.name])
+                continue
             counts, total = encoder.counted(frame, column)
             before, sum_before = seen.get(column.name, (np.zeros_like(counts), 0.0))
             seen[column.name] = (before + counts, sum_before + total)
     columns = []
     for column in encoder.columns:
+        if column.terms is not None:
+            columns.append(replace(column, terms=texts[column.name].terms()))
+            continue
         (n_gaps, *counted), total = seen[column.name][0].tolist(), seen[column.name][1]
         present = sum(counted)
         if not present and (column.kind == "number" or encoder.missing != "mean"):
@@ -213,6 +242,35 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
             learned = category_column(source, column.name, words, n_gaps, *rules)
             columns.append(same_reference(learned, column, source))
     return replace(encoder, columns=tuple(columns))
+
+
+class _SeenTexts:
+    """What is kept of a column of text: its terms, and which cells are missing."""
+
+    def __init__(self, table: Learner, name: str, options: TextOptions) -> None:
+        self.table, self.name = table, name
+        self.counts = TermCounts(options, f"{table.source}, column {name!r}")
+        self.n_gaps, self.first_gap = 0, 0
+
+    def see(self, cells: Cells, row: int) -> None:
+        """Look at more cells, of which the first stands in this row."""
+        gaps = is_missing(cells, "text")
+        if gaps.any():
+            self.first_gap = self.first_gap if self.n_gaps else row + int(np.argmax(gaps))
+            self.n_gaps += int(gaps.sum())
+            if self.table.missing == "error":
+                raise DataError(f"{self.table.place(self.first_gap)}, column {self.name!r}: {MISSING_REMEDY}")
+        self.counts.see(cells)
+
+    def column(self, notes: list[str]) -> Column:
+        """What the column is."""
+        if self.n_gaps == self.counts.n_texts:
+            raise DataError(
+                f"{self.table.source}, column {self.name!r}: every cell of the rows to learn from is missing; "
+                f"leave the column out with --drop {self.name}"
+            )
+        fill = "" if self.table.missing == "mean" else None
+        return Column(self.name, "text", fill=fill, terms=self.counts.terms())
 
 
 class _Seen:

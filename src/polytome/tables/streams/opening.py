@@ -27,6 +27,7 @@ from polytome.tables.schemas import (
     find_column,
     find_columns,
     find_ids,
+    find_texts,
     find_weight,
     learn_dates,
     name_written_numbers,
@@ -36,19 +37,22 @@ from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, op
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
 from polytome.tables.streams.frames import opener_of
-from polytome.tables.streams.learning import Learner
+from polytome.tables.streams.learning import Learner, learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of, check_memory
 from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
 from polytome.tables.table import check_min_level_count, given_names, keeping, kind_of_file, names_expected
+from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
 __all__ = ["EncodedPart", "Pieces", "open_pieces", "open_rows", "stream_kind"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
+_MOST_PIECE_TEXTS = 2**11
+_BYTES_OF_TEXTS = 2**26  # of a piece: as they are, as tokens, and counted
 _KINDS = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "delimited": "a text table"} | ARRAYS
 
 
@@ -148,6 +152,8 @@ def open_rows(
     ids: Sequence[str] = (),
     names: Sequence[str] = (),
     min_level_count: int = 1,
+    text: Sequence[str] = (),
+    text_options: TextOptions | None = None,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -180,6 +186,9 @@ def open_rows(
         ids: columns that are no features, and that predictions keep; see `read_table`.
         names: of the columns of text tables without a header line.
         min_level_count: in how many rows a level must occur; see `read_table`.
+        text: columns of text of which the terms are counted; see `read_table`. At most a million
+            different terms of a column are kept, unless they are hashed.
+        text_options: how; None for `TextOptions()`.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -219,6 +228,8 @@ def open_rows(
             raise ArgumentError(f"{name}={value!r}: choose one of {', '.join(filter(None, allowed))}")
     check_min_level_count(min_level_count)
     limit = bytes_of(memory)
+    if text_options is not None and not text:
+        raise ArgumentError("options of texts are given, and no column of text; name it with --text")
     if (opened := opener_of(source)) is not None:
         if target is None:
             raise ArgumentError("target=None: a data frame of a cluster needs the name of its column of labels")
@@ -228,6 +239,10 @@ def open_rows(
             raise ArgumentError(
                 "numbers, ids, names and min_level_count are for tables in files and in memory; bring the columns of a "
                 "data frame of a cluster into form there"
+            )
+        if text:
+            raise ArgumentError(
+                "text: of a data frame of a cluster no terms are counted; write it to Parquet files, and open these"
             )
         rules: dict[str, Any] = {"missing": missing or "error", "unknown": unknown or "error", "marks": marks or ()}
         rules |= {"weight": weight, "references": references}
@@ -239,11 +254,11 @@ def open_rows(
     name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
-        options = drop or marks or categories or weight or dates or references
+        options = drop or marks or categories or weight or dates or references or text
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
-                f"{name}: drop, categories, dates, references, marks, weight, missing and unknown need named columns; "
-                "this has none"
+                f"{name}: drop, categories, dates, references, marks, weight, text, missing and unknown need named "
+                "columns; this has none"
             )
         return open_arrays(name, array_files(paths, kind, target), _piece_rows, limit, progress, workers)
     missing, unknown = missing or "error", unknown or "error"
@@ -259,20 +274,23 @@ def open_rows(
         files = [_renamed(file, names) for file in files]
     notes: list[str] = list(files[0].notes)
     layout = names
-    names, target, forced, weight, kept = _chosen_columns(files[0], target, drop, categories, weight, ids, notes)
+    names, target, forced, weight, kept, texts = _chosen_columns(
+        files[0], target, drop, categories, weight, ids, text, notes
+    )
     read = [*names, target, *([] if weight is None else [weight])]
     _check_alike(files, read, notes)
-    piece_rows = _piece_rows(len(names) + 1)
+    piece_rows = min(_piece_rows(len(names) + 1), _MOST_PIECE_TEXTS) if texts else _piece_rows(len(names) + 1)
     parts = [part for file in files for part in file.parts(read, piece_rows)]
     n_rows = sum(part.n_rows for part in parts)
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(read)} columns; there is nothing to read")
-    held_bytes = max(file.held_bytes for file in files)
+    held_bytes = max(file.held_bytes for file in files) + (_BYTES_OF_TEXTS if texts else 0)
     check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
     rules |= {"references": references, "min_level_count": min_level_count}
-    header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced
+    rules |= {"texts": texts, "text_options": text_options}
+    header_frame, others = Frame(tuple(files[0].names), (), name), {*files[0].names} - {*names} | forced | texts
     taken = {target: "target", **dict.fromkeys(forced, "categories"), **dict.fromkeys(kept, "id")}
     written = name_written_numbers(header_frame, numbers or {}, taken)
     dated = learn_dates(header_frame, lambda: _frames(parts), dates or {}, others, given)
@@ -294,10 +312,13 @@ def open_rows(
     if missing == "drop" and has_gaps:
         encoded, codes, weights, note = _without_incomplete(name, encoded, codes, weights)
         more = (*more, note)
+        if texts:  # terms of rows that are left out are no terms of training
+            encoder = learn_from_fewer_frames(encoder, (frame for part in encoded for frame in part.frames()), name)
+            encoded = [replace(part, encoder=encoder) for part in encoded]
     if weights is not None:
         check_some_weight(weights, name, str(weight))
     width = len(encoder.feature_names)
-    entries = len(codes) * (len(encoder.columns) if encoder.is_sparse else width)
+    entries = len(codes) * (len(encoder.columns) - len(texts) if encoder.is_sparse else width) + learner.text_entries
     X = Stream(
         tuple(encoded), width, piece_rows, encoder.is_sparse, entries, np.dtype(np.float64), limit, workers=workers
     )
@@ -451,24 +472,28 @@ def _chosen_columns(
     categories: Sequence[str],
     weight: str | None,
     ids: Sequence[str],
+    text: Sequence[str],
     notes: list[str],
-) -> tuple[list[str], str, set[str], str | None, list[str]]:
-    """The feature columns, the target, the columns to read as text, that of weights, and those that
-    are kept, as `learn_encoder` finds them."""
+) -> tuple[list[str], str, set[str], str | None, list[str], set[str]]:
+    """The feature columns, the target, the columns to read as categories, that of weights, those
+    that are kept, and those of text, as `learn_encoder` finds them."""
     if target is None:
         raise ArgumentError(
             f"{file.file}: say which column holds the labels with --target NAME (or target=NAME); its columns are "
             f"{listing(file.names)}"
         )
     header = Frame(file.names, (), str(file.file))
-    note_positions(header.names, [target, *drop, *categories, *ids, *([] if weight is None else [weight])], notes)
+    note_positions(
+        header.names, [target, *drop, *categories, *text, *ids, *([] if weight is None else [weight])], notes
+    )
     target = find_column(header, target, "target")
     dropped = set(find_columns(header, drop, "drop", keep=(target, str(weight))))
     forced = set(find_columns(header, categories, "categories", keep=(target, str(weight))))
     weight = find_weight(header, weight, target, {*dropped, *forced})
     kept = find_ids(header, ids, {target: "target", **dict.fromkeys(forced, "categories"), str(weight): "weight"})
     dropped.update(kept)
-    index = [name for name in file.index if name not in {target, weight, *dropped, *forced}]
+    texts = find_texts(header, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
+    index = [name for name in file.index if name not in {target, weight, *dropped, *forced, *texts}]
     names = [name for name in header.names if name not in {target, weight, *dropped, *index}]
     if not names:
         raise DataError(f"{header.source}: has no column besides the target {target!r}; there is nothing to learn from")
@@ -477,7 +502,7 @@ def _chosen_columns(
         "use reset_index() in pandas"
         for name in index
     ]
-    return names, target, forced, weight, kept
+    return names, target, forced, weight, kept, texts
 
 
 def _check_alike(files: Sequence[TableFile], names: Sequence[str], notes: list[str]) -> None:
