@@ -25,6 +25,7 @@ from polytome.cli.bounds import bounds_from
 from polytome.cli.column_options import Ids, MinLevelCount, Names, Numbers, columns_of
 from polytome.cli.decide import Costs, Prefer, Threshold, Wanted
 from polytome.cli.interruption import Interruption
+from polytome.cli.monotone import MonotoneOption, monotone_from
 from polytome.cli.option_values import dates_of, groups_from, references_from, scale_of, weights_of
 from polytome.cli.options import (
     BoundsOption,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from polytome.files.sources import Source
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
+    from polytome.tables.monotone_levels import Monotone
     from polytome.tables.streams.table import StreamedTable
 
 __all__ = ["train"]
@@ -119,6 +121,7 @@ def train(
     scale: Scale = None,
     penalty_weights: PenaltyWeights = None,
     bounds: BoundsOption = None,
+    monotone: MonotoneOption = None,
     class_weight: ClassWeight = None,
     weight: WeightColumn = None,
     label_smoothing: LabelSmoothing = 0.0,
@@ -209,6 +212,7 @@ def train(
     """
     from polytome.errors import ArgumentError
     from polytome.evaluation.metrics import class_counts
+    from polytome.files.monotone import bounds_beside_monotone, check_monotone_settings
     from polytome.files.runs import check_run_folder
     from polytome.files.training import check_settings, prepared_source, references_for, split_by
     from polytome.models.bounds import check_named_bounds
@@ -249,6 +253,8 @@ def train(
             f"--test {test}: there are test rows already (--test-fraction holds some out); leave one of them out"
         )
     check_settings(settings, test_fraction)
+    rising = monotone_from(monotone)
+    check_monotone_settings(rising, settings)
     by, beside = split_by(group, time_column, test_fraction)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
@@ -272,14 +278,16 @@ def train(
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
-            model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
+            given = command_line(context)
+            model = _train_streamed(sources, why, opened, prepare, settings, rising, given, checkpoint, asked)
         _hold_to(strict, model)
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
     rows = _read(source, data, {**table, **chosen, **texts, "beside": beside})
-    rows = prepared_source(rows, positive, test_fraction, seed, by)
+    rows = prepared_source(rows, positive, test_fraction, seed, by, rising)
+    settings["bounds"] = bounds_beside_monotone(rows, rising, settings["bounds"])
     if test is not None:
         rows = _with_test_rows(rows, test, read_limit, encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -423,13 +431,19 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
 
 
 def _prepared_stream(
-    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int, cache: Path | None
+    table: StreamedTable,
+    monotone: Monotone | None,
+    *,
+    positive: str | None,
+    test_fraction: float | None,
+    seed: int,
+    cache: Path | None,
 ) -> StreamedTable:
     """The rows with the labels, the test rows and the copy that the options ask for."""
     from polytome.files.row_cache import bytes_of_cache, cached
     from polytome.files.training import prepared_stream
 
-    table = prepared_stream(table, positive, test_fraction, seed)
+    table = prepared_stream(table, positive, test_fraction, seed, monotone)
     if cache is None:
         return table
     show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
@@ -440,13 +454,15 @@ def _train_streamed(
     sources: list[str],
     why: str,
     options: dict[str, Any],
-    prepare: Callable[[StreamedTable], StreamedTable],
+    prepare: Callable[[StreamedTable, Monotone | None], StreamedTable],
     settings: dict[str, Any],
+    monotone: Monotone | None,
     command: str,
     checkpoint: Path | None,
     asked: Asked,
 ) -> LogisticRegression:
     """Fit rows that stay in their files, and show what came of it."""
+    from polytome.files.monotone import bounds_beside_monotone
     from polytome.files.streamed import evaluate_test_rows, fit_streamed
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
@@ -461,10 +477,11 @@ def _train_streamed(
                 sources, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
             )
             seconds = time.perf_counter() - began
-            table = prepare(table)
+            table = prepare(table, monotone)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
         asked.correction.check_classes(table.classes.tolist())
+        settings["bounds"] = bounds_beside_monotone(table, monotone, settings["bounds"])
         check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))

@@ -111,6 +111,14 @@ def same_reference(column: Column, before: Column, source: str) -> Column:
     """
     if before.reference is None:
         return column
+    if before.steps:
+        steps = tuple(level for level in before.steps if level in column.levels)
+        if len(steps) < 2:
+            raise DataError(
+                f"{source}, column {column.name!r}: has one level in the rows to learn from, and no step between "
+                f"levels; leave the column out with --drop {column.name}"
+            )
+        return replace(_without(column, steps[0], source), steps=steps)
     if before.reference in column.levels:
         return _without(column, before.reference, source)
     if before.reference != first_level(before.levels):
