@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from polytome.errors import ArgumentError
-from polytome.files.sources import Source
+from polytome.files.sources import Source, suited_scale
 from polytome.tables.monotone_levels import (
     Monotone,
     check_monotone,
@@ -72,8 +72,10 @@ def monotone_source(source: Source, monotone: Monotone | None) -> Source:
     label = _second_of(labels, source.name)
     encoder = with_steps(source.encoder, monotone, source.frame.orders, source.name)
     notes = (*source.notes, *monotone_notes(encoder, monotone, label))
-    changed = encoder != source.encoder
-    return replace(source, X=encoder.encode(source.frame) if changed else source.X, encoder=encoder, notes=notes)
+    if encoder == source.encoder:  # numbers have signs, and no steps
+        return replace(source, notes=notes)
+    scale = suited_scale(encoder) if encoder.has_text else source.scale
+    return replace(source, X=encoder.encode(source.frame), encoder=encoder, scale=scale, notes=notes)
 
 
 def monotone_stream(table: StreamedTable, monotone: Monotone | None) -> StreamedTable:

@@ -123,6 +123,12 @@ class Column:
         return self.steps[1:] + tuple(level for level in self.levels if level not in (self.reference, *self.steps))
 
     @property
+    def compared_with(self) -> tuple[str | None, ...]:
+        """For each feature the level that it is compared with: the reference, of a step the one
+        below; None where there is none."""
+        return self.steps[:-1] + (self.reference,) * (self.width - max(len(self.steps) - 1, 0))
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the encoded columns; those of a category are `column=level`, those of its
         steps `column>=level`, those of a text `column: term`."""

@@ -149,6 +149,11 @@ def _stepped(column: Column, direction: str | Sequence[str], own: Sequence[str] 
             f"{place}: rare levels of the column are put together as {OTHER_LEVEL!r}, which has no place in an order; "
             "use min_level_count=1"
         )
+    if len(levels) < 2:
+        raise DataError(
+            f"{source}, column {column.name!r}: has one level, {levels[0]!r}, in the rows to learn from, and no step "
+            f"between levels; leave the column out with --drop {column.name}"
+        )
     if isinstance(direction, str):
         numbers = [parse_number(level) for level in levels]
         if own is None and np.isfinite(numbers).all() and len({*numbers}) == len(numbers):
@@ -170,10 +175,5 @@ def _stepped(column: Column, direction: str | Sequence[str], own: Sequence[str] 
         raise ArgumentError(
             f"{place}: the order has {listing(order)} and not {listing(lacking)}, which rows have; give each level its "
             "place"
-        )
-    if len(order) < 2:
-        raise DataError(
-            f"{source}, column {column.name!r}: has one level, {levels[0]!r}, in the rows to learn from, and no step "
-            f"between levels; leave the column out with --drop {column.name}"
         )
     return replace(column, reference=order[0], steps=tuple(order))
