@@ -3,7 +3,7 @@ minimised within the bounds by conjugate gradients, from products of the Hessian
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,7 @@ class ProjectedNewton(Solver):
         own = 20 * size.coefficients + memory_of_preconditioner(size)
         return max(own, 0 if self.then is None else self.then.numbers_held(size))
 
-    def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
+    def iterates(self, objective: Objective, start: Array) -> Generator[Iterate, None, GivesWay]:
         """Iterates from `start`; each counts its products, and every step tried."""
         objective = objective.at(np.float64)
         penalty = objective.penalty
