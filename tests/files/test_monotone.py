@@ -24,6 +24,7 @@ from polytome.tables.data_frames import frame_of
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
 from polytome.tables.readers.columnar import orders_of_arrow
+from polytome.tables.table import read_table
 
 inf = np.inf
 LEVELS = ["none", "school", "college", "doctor"]
@@ -219,6 +220,8 @@ def test_three_classes_and_a_single_level_are_refused():
 def test_a_level_never_seen_is_refused_and_a_table_may_order_its_pieces_differently(model):
     with pytest.raises(DataError, match="the level 'master' was not in the training data"):
         model.predict(df[:2].assign(education="master"))
+    with pytest.raises(ArgumentError, match=r"would count as that one; .*or leave such rows out"):
+        read_table(df, encoder=model.encoder_, unknown="zero")
     pieces = [pyarrow.DictionaryArray.from_arrays([0], [word], ordered=True) for word in ("a", "b")]
     assert orders_of_arrow(pyarrow.table({"size": pyarrow.chunked_array(pieces)})) == {}
     assert Frame.of({"size": ["a"]}).orders == {}

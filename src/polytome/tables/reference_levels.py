@@ -137,10 +137,11 @@ def refuse_zero(encoder: Encoder, unknown: str | None) -> None:
     """
     left_out = [column for column in encoder.columns if column.reference is not None]
     if unknown == "zero" and left_out:
+        other = "leave such rows out" if left_out[0].steps else "train with a penalty"
         raise ArgumentError(
             f"unknown='zero': column {left_out[0].name!r} has no feature for its reference level "
-            f"{left_out[0].reference!r}, and a level never seen would count as that one; use unknown='error', or train "
-            "with a penalty"
+            f"{left_out[0].reference!r}, and a level never seen would count as that one; use unknown='error', or "
+            f"{other}"
         )
 
 
