@@ -1,5 +1,4 @@
-"""Twenty columns and as few rows, of 2 to 10 classes, under every penalty: how many steps a proof to
-1e-8 takes.
+"""Twenty columns and as few rows, of 2 to 10 classes, under every penalty: the steps to 1e-8.
 
     python -m benchmarks.twenty_by_twenty --seeds 40
 
