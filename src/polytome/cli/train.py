@@ -24,6 +24,7 @@ from polytome.cli.beside_streams import (
 from polytome.cli.decide import Wanted
 from polytome.cli.fit_words import require_certificate
 from polytome.cli.interruption import Interruption
+from polytome.cli.monotone import MonotoneOption, monotone_from
 from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions
 from polytome.cli.options import (
     Cache,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from polytome.files.sources import Source
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
+    from polytome.tables.monotone_levels import Monotone
     from polytome.tables.streams.table import StreamedTable
 
 __all__ = ["train"]
@@ -77,6 +79,7 @@ def train(
     seed: Seed = 0,
     penalty: PenaltyOptions,
     fit: FitOptions,
+    monotone: MonotoneOption = None,
     table: TableOptions,
     memory: MemoryLimit = None,
     cache: Cache = None,
@@ -136,6 +139,7 @@ def train(
     """
     from polytome.errors import ArgumentError
     from polytome.evaluation.metrics import class_counts
+    from polytome.files.monotone import bounds_beside_monotone, check_monotone_settings
     from polytome.files.runs import check_run_folder
     from polytome.files.training import check_settings, prepared_source, split_by
     from polytome.models.bounds import check_named_bounds
@@ -164,6 +168,8 @@ def train(
             f"--test {test}: there are test rows already (--test-fraction holds some out); leave one of them out"
         )
     check_settings(settings, test_fraction)
+    rising = monotone_from(monotone)
+    check_monotone_settings(rising, settings)
     by, beside = split_by(group, time_column, test_fraction)
     texts = text.reading()
     reading = {"target": target, "weight": fit.weight, **table.reading(settings)}
@@ -183,13 +189,15 @@ def train(
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
-            model = _train_streamed(sources, why, opened, prepare, settings, command_line(context), checkpoint, asked)
+            given = command_line(context)
+            model = _train_streamed(sources, why, opened, prepare, settings, rising, given, checkpoint, asked)
         require_certificate(strict, model.certificate_)
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
     rows = _read(source, data, {**reading, **texts, "read_limit": table.read_limit, "beside": beside})
-    rows = prepared_source(rows, positive, test_fraction, seed, by)
+    rows = prepared_source(rows, positive, test_fraction, seed, by, rising)
+    settings["bounds"] = bounds_beside_monotone(rows, rising, settings["bounds"])
     if test is not None:
         rows = _with_test_rows(rows, test, table.read_limit, text.encoding)
     check_named_weights(settings["penalty_weights"], rows.encoder)
@@ -327,13 +335,19 @@ def _write_report(model: LogisticRegression, rows: Source, report: Path) -> None
 
 
 def _prepared_stream(
-    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int, cache: Path | None
+    table: StreamedTable,
+    monotone: Monotone | None,
+    *,
+    positive: str | None,
+    test_fraction: float | None,
+    seed: int,
+    cache: Path | None,
 ) -> StreamedTable:
     """The rows with the labels, the test rows and the copy that the options ask for."""
     from polytome.files.row_cache import bytes_of_cache, cached
     from polytome.files.training import prepared_stream
 
-    table = prepared_stream(table, positive, test_fraction, seed)
+    table = prepared_stream(table, positive, test_fraction, seed, monotone)
     if cache is None:
         return table
     show_notes([f"a copy of the rows as numbers in {cache} takes up to {bytes_of_cache(table) / 1e9:,.2g} GB"])
@@ -344,13 +358,15 @@ def _train_streamed(
     sources: list[str],
     why: str,
     options: dict[str, Any],
-    prepare: Callable[[StreamedTable], StreamedTable],
+    prepare: Callable[[StreamedTable, Monotone | None], StreamedTable],
     settings: dict[str, Any],
+    monotone: Monotone | None,
     command: str,
     checkpoint: Path | None,
     asked: Asked,
 ) -> LogisticRegression:
     """Fit rows that stay in their files, and show what came of it."""
+    from polytome.files.monotone import bounds_beside_monotone
     from polytome.files.sources import suited_scale
     from polytome.files.streamed import evaluate_test_rows, fit_streamed, sample_of_test_rows
     from polytome.models.bounds import check_named_bounds
@@ -366,12 +382,13 @@ def _train_streamed(
                 sources, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
             )
             seconds = time.perf_counter() - began
-            table = prepare(table)
+            table = prepare(table, monotone)
         if settings["scale"] is None:
             settings["scale"] = suited_scale(table.encoder)
         check_named_weights(settings["penalty_weights"], table.encoder)
         asked.wanted.check_classes(table.classes.tolist())
         asked.correction.check_classes(table.classes.tolist())
+        settings["bounds"] = bounds_beside_monotone(table, monotone, settings["bounds"])
         check_named_bounds(settings["bounds"], table.encoder)
         show_notes(table.notes)
         counts = dict(zip(table.classes.tolist(), table.class_counts.tolist(), strict=True))

@@ -225,11 +225,12 @@ def reference_levels(model: Fitted) -> dict[str, str]:
 
 
 def levels_against(model: Fitted) -> list[str | None]:
-    """For each feature the reference level that it is compared with; None where there is none."""
+    """For each feature the level that it is compared with: the reference, of a step the one below;
+    None where there is none."""
     encoder = source_of(model).encoder
     if encoder is None:
         return [None] * model.n_features_in_
-    return [column.reference for column in encoder.columns for _ in range(column.width)]
+    return [level for column in encoder.columns for level in column.compared_with]
 
 
 def output_names(model: Fitted) -> list[Any]:

@@ -233,12 +233,17 @@ def _level_flips(here: _Here, columns: Sequence[Column]) -> list[Flip]:
         # The model is evaluated only where a rival comes close.
         rivals = np.delete(moved, here.predicted, axis=0).max(axis=0)
         near = np.flatnonzero(~(moved[here.predicted] - rivals > 4 * off))
-        without = here.row.copy()
-        without[block] = 0.0
-        # A feature of each level and what it is there; a reference has zeros alone.
-        values = column.by_level(np.ones(column.width))
-        at = column.by_level(np.arange(column.width, dtype=np.float64)).astype(int)
-        labels = replace(here, row=without).classes_at(start + at[near], values[near])
+        if column.steps:
+            rows = np.tile(here.row, (len(near), 1))
+            rows[:, block] = column.features_of_levels()[near]
+            labels = here.model.predict(rows).tolist() if len(near) else []
+        else:
+            without = here.row.copy()
+            without[block] = 0.0
+            # A feature of each level and what it is there; a reference has zeros alone.
+            values = column.by_level(np.ones(column.width))
+            at = column.by_level(np.arange(column.width, dtype=np.float64)).astype(int)
+            labels = replace(here, row=without).classes_at(start + at[near], values[near])
         levels = [column.levels[k] for k in near]
         found = [
             Flip(column.name, now, level, label, 1.0, level)

@@ -20,6 +20,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.evaluation.explain import feature_names
@@ -244,7 +245,7 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     coef, intercept = calibrated_coefficients(model, dense_coefficients(model), np.asarray(model.intercept_))
     return {
         "classes": [label.item() if isinstance(label, np.generic) else label for label in labels],
-        "coef": coef.tolist(),
+        "coef": _of_levels(coef, form).tolist(),
         "intercept": intercept.tolist(),
         "link": form.link,
         "settings": {name: kinds[name](value) for name, value in settings.items()},
@@ -253,6 +254,19 @@ def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
         "missing": sorted(MISSING_WORDS),
         "feature_names": None if names is None else [str(name) for name in names],
     }
+
+
+def _of_levels(coef: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
+    """Coefficients of levels in the place of those of steps between them, which scikit-learn does
+    not have."""
+    parts, start = [], 0
+    for column in form.columns:
+        part = coef[:, start : start + column.width]
+        start += column.width
+        if column.steps:
+            part = np.delete(column.by_level(part), column.levels.index(column.steps[0]), axis=1)
+        parts.append(part)
+    return np.hstack(parts)
 
 
 def _agreement(model: LogisticRegression, form: Form) -> Agreement:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from polytome.errors import ArgumentError, DataError
+from polytome.files.monotone import bounds_beside_monotone, check_monotone_settings, monotone_source, monotone_stream
 from polytome.files.row_cache import cached, check_cache_folder
 from polytome.files.sources import (
     Source,
@@ -31,6 +32,7 @@ from polytome.models.logistic import LogisticRegression
 from polytome.models.penalty_weights import check_named_weights, check_penalty_weights
 from polytome.plain.names import close_name
 from polytome.tables.data_frames import is_data_frame
+from polytome.tables.monotone_levels import Monotone
 from polytome.tables.reference_levels import check_references
 from polytome.tables.streams.frames import is_frame
 from polytome.tables.streams.opening import open_rows
@@ -60,6 +62,7 @@ def train(
     categories: str | Sequence[str] = (),
     dates: Mapping[str, str | Sequence[str]] | None = None,
     references: Mapping[str, str] | None = None,
+    monotone: Monotone | None = None,
     numbers: str | Mapping[str, str] | None = None,
     ids: str | Sequence[str] = (),
     names: Sequence[str] = (),
@@ -109,6 +112,10 @@ def train(
         references: the level of a category with which the others are compared, as in
             `{"education": "HS-grad"}`. Without a penalty (`C=inf`) each category leaves out a
             level: this one, or else the first in sorted order. With a penalty all stay in.
+        monotone: columns along which the score of the second class, or of `positive`, never falls,
+            or never rises, as in `{"age": "increasing"}`. Of a category the order of the levels is
+            that of its type (ordered categories of pandas, polars and Arrow), or it is given, the
+            level with the lowest score first: `{"education": ["none", "school", "college"]}`.
         numbers: how numbers with marks are written, by an example such as "1,234.5", for all
             columns or as `{"price": "1,234.5"}`; see `read_table`.
         ids: columns that are no features, and that `polytome predict` keeps beside predictions.
@@ -145,6 +152,7 @@ def train(
     """
     settings = {**settings, "random_state": random_state}
     check_settings(settings, test_fraction)
+    check_monotone_settings(monotone, settings)
     by, beside = split_by(group, time, test_fraction)
     if not (target is None or isinstance(target, str | int)):
         raise ArgumentError(
@@ -176,7 +184,8 @@ def train(
     if (why := _why_streamed(source, memory, workers)) is None:
         _refuse(streamed, "is for rows that are read piece by piece, and these fit into memory")
         rows = open_source(source, data_dir=data_dir, read_limit=read_limit, beside=beside, **table, **texts)
-        rows = prepared_source(rows, positive, test_fraction, random_state, by)
+        rows = prepared_source(rows, positive, test_fraction, random_state, by, monotone)
+        settings["bounds"] = bounds_beside_monotone(rows, monotone, settings.get("bounds"))
         check_named_weights(settings.get("penalty_weights"), rows.encoder)
         check_named_bounds(settings.get("bounds"), rows.encoder)
         if settings.get("scale") is None:
@@ -192,7 +201,8 @@ def train(
             workers = closing.enter_context(opened_workers(str(workers)))
         table |= {"text": _names("text", text), "text_options": text_options}
         opened = open_rows(source, memory=memory, workers=workers, **table)
-        opened = prepared_stream(opened, positive, test_fraction, random_state)
+        opened = prepared_stream(opened, positive, test_fraction, random_state, monotone)
+        settings["bounds"] = bounds_beside_monotone(opened, monotone, settings.get("bounds"))
         check_named_weights(settings.get("penalty_weights"), opened.encoder)
         check_named_bounds(settings.get("bounds"), opened.encoder)
         if settings.get("scale") is None:
@@ -262,30 +272,42 @@ def split_by(group: str | None, time: str | None, test_fraction: float | None) -
 
 
 def prepared_source(
-    rows: Source, positive: str | None, test_fraction: float | None, seed: int, by: SplitKind = "class"
+    rows: Source,
+    positive: str | None,
+    test_fraction: float | None,
+    seed: int,
+    by: SplitKind = "class",
+    monotone: Monotone | None = None,
 ) -> Source:
-    """Rows in memory with the labels and the test rows that are asked for.
+    """Rows in memory with the labels, the steps and the test rows that are asked for.
 
     Raises:
-        ArgumentError: there is no such label, or the fraction cannot be used.
+        ArgumentError: there is no such label, or the fraction cannot be used, or as `with_steps`.
     """
     if positive is not None:
         rows = one_against_rest(rows, positive)
+    rows = monotone_source(rows, monotone)
     if test_fraction is not None and (test_fraction != 0 or rows.X_test is not None):
         rows = hold_out(rows, test_fraction, seed, by)
     return replace(rows, frame=None, beside=None)  # as much memory as the file takes
 
 
 def prepared_stream(
-    table: StreamedTable, positive: str | None, test_fraction: float | None, seed: int
+    table: StreamedTable,
+    positive: str | None,
+    test_fraction: float | None,
+    seed: int,
+    monotone: Monotone | None = None,
 ) -> StreamedTable:
-    """Rows that stay in their files with the labels and the test rows that are asked for.
+    """Rows that stay in their files with the labels, the steps and the test rows that are asked
+    for.
 
     Raises:
         ArgumentError: as `prepared_source`.
     """
     if positive is not None:
         table = streamed_against_rest(table, positive)
+    table = monotone_stream(table, monotone)
     return hold_out_streamed(table, test_fraction, seed) if test_fraction else table
 
 

@@ -73,7 +73,7 @@ def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
             training is not None and column.kind == "category"
         ):  # the mean of a level's feature is its share of the rows
             means = training.mean[start : start + column.width]
-            facts["usual"] = column.levels[int(np.argmax(column.by_level(means, of_reference=1.0 - means.sum())))]
+            facts["usual"] = column.levels[int(np.argmax(column.shares(means)))]
         levels = {"levels": list(column.levels), "reference": column.reference}
         found.append({"name": column.name, "kind": column.kind, **levels, **facts})
         start += column.width

@@ -13,6 +13,7 @@ from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.iterates import DualIterate, Iterate
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
+from polytome.solvers.projected_newton import ProjectedNewton
 from polytome.solvers.proximal_newton import ProximalNewton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.solver import Solver
@@ -30,6 +31,7 @@ __all__ = [
     "Iterate",
     "Newton",
     "Progress",
+    "ProjectedNewton",
     "ProximalNewton",
     "RowSpace",
     "Solution",

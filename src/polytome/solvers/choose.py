@@ -22,6 +22,7 @@ from polytome.solvers.dual_coordinate_ascent import DualCoordinateAscent, row_sq
 from polytome.solvers.gradient_descent import GradientDescent
 from polytome.solvers.lbfgs import LBFGS
 from polytome.solvers.newton import Newton
+from polytome.solvers.projected_newton import ProjectedNewton
 from polytome.solvers.proximal_newton import ProximalNewton
 from polytome.solvers.row_space import RowSpace
 from polytome.solvers.solver import Solver, check_residence
@@ -105,7 +106,9 @@ def choose_solver(objective: Objective) -> Choice:
         solver = ProximalNewton(max(ProximalNewton.largest, largest))
         return Choice(solver, f"a penalty with norms of groups, {d:,} columns, {n:,} rows")
     if isinstance(objective.penalty, Bounded):
-        return Choice(ProximalNewton(), f"coefficients within bounds, {d:,} columns, {n:,} rows")
+        within = f"coefficients within bounds, {d:,} columns, {n:,} rows"
+        is_large = objective.size > ProximalNewton.largest and ProjectedNewton().minimises(objective.penalty)
+        return Choice(ProjectedNewton() if is_large else ProximalNewton(), within)
     if objective.penalty.has_rest:
         return Choice(ProximalNewton(), f"a penalty with absolute values, {d:,} columns, {n:,} rows")
     curvature = _dual_curvature(objective)

@@ -33,7 +33,7 @@ Array = NDArray[Any]
 Pairs = deque[tuple[Array, Array, Array]]
 Inverse = GramPreconditioner | DiagonalPreconditioner
 
-__all__ = ["LBFGS", "Curvature"]
+__all__ = ["LBFGS", "Curvature", "memory_of_preconditioner"]
 
 _MAX_PAIRS_BYTES = 2**28
 _LONG_PASS_OPERATIONS = 1e9  # operations
@@ -167,11 +167,11 @@ class LBFGS(Solver):
     def numbers_held(self, size: Size) -> float:
         """The pairs, which are kept while another solver runs, and the preconditioner."""
         pairs = 2 * self.pairs_kept(size.coefficients) * size.coefficients
-        own = 5 * size.coefficients + _memory_of_preconditioner(size)
+        own = 5 * size.coefficients + memory_of_preconditioner(size)
         return pairs + max(own, 0 if self.then is None else self.then.numbers_held(size))
 
 
-def _memory_of_preconditioner(size: Size) -> float:
+def memory_of_preconditioner(size: Size) -> float:
     """A Gram matrix, its sums, its factors and the sample it is made from; or its diagonal."""
     if size.columns > MAX_GRAM_COLUMNS + 1:
         return 4 * size.coefficients

@@ -12,7 +12,7 @@ import numpy as np
 
 from polytome.errors import DataError
 from polytome.tables.frames import Cells, Frame, TextCells, cells_of, listing, spelled
-from polytome.tables.readers.columnar import UnusableCells, cells_of_arrow, import_pyarrow
+from polytome.tables.readers.columnar import UnusableCells, cells_of_arrow, import_pyarrow, orders_of_arrow
 from polytome.tables.readers.row_index import is_index_name
 from polytome.tables.streams.frames import is_spread
 
@@ -87,7 +87,7 @@ def frame_of(data: Any, wanted: Collection[str] | None = None) -> Frame:
     if not n_rows or not names:
         raise DataError(f"{DATA_FRAME}: has {n_rows} rows and {len(names)} columns; there is nothing to read")
     cells: list[Cells] = []
-    categories = []
+    categories, orders = [], {} if _is_pandas(data) else orders_of_arrow(table)
     for place, name in enumerate(names):
         if wanted is not None and name not in wanted:
             cells.append(UnusableCells(n_rows, f"{DATA_FRAME}, column {name!r}: is not read"))
@@ -97,9 +97,11 @@ def frame_of(data: Any, wanted: Collection[str] | None = None) -> Frame:
             series = table.iloc[:, place]
             if hasattr(series, "cat"):
                 categories.append(name)
+                if series.cat.ordered:
+                    orders[name] = tuple(word.strip() for word in _words_of(series))
             cells.append(_cells_of_pandas(series, name))
     index = tuple(name for name in names if is_index_name(name))
-    return Frame(names, tuple(cells), DATA_FRAME, index=index, categories=tuple(categories))
+    return Frame(names, tuple(cells), DATA_FRAME, index=index, categories=tuple(categories), orders=orders)
 
 
 def _cells_of_pandas(series: Any, name: str) -> Cells:
@@ -107,8 +109,7 @@ def _cells_of_pandas(series: Any, name: str) -> Cells:
     import pyarrow
 
     if hasattr(series, "cat"):  # what stands for the codes may be anything, such as intervals
-        words = [str(word) if _is_other(word) else spelled(_plain(word)) for word in series.cat.categories]
-        return TextCells(series.cat.codes.to_numpy(), words)
+        return TextCells(series.cat.codes.to_numpy(), _words_of(series))
     if hasattr(series, "sparse"):
         series = series.sparse.to_dense()
     try:
@@ -117,6 +118,11 @@ def _cells_of_pandas(series: Any, name: str) -> Cells:
         return _cells_of_objects([_plain(value) for value in series.tolist()], name)
     chunked = array if isinstance(array, pyarrow.ChunkedArray) else pyarrow.chunked_array([array])
     return cells_of_arrow(DATA_FRAME, name, chunked)
+
+
+def _words_of(series: Any) -> list[str]:
+    """The categories of a column of pandas, as text."""
+    return [str(word) if _is_other(word) else spelled(_plain(word)) for word in series.cat.categories]
 
 
 def _cells_of_objects(values: Sequence[Any], name: str) -> Cells:

@@ -96,6 +96,8 @@ class Column:
             None where all have one.
         other: the level that stands for every text that is none of the levels, where training put
             rare ones together; None for none.
+        steps: the levels of a category in their order, the first of which is the reference, where
+            features are steps between them; empty where each level has its own.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Column:
     terms: TextTerms | None = None
     reference: str | None = None
     other: str | None = None
+    steps: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -115,23 +118,31 @@ class Column:
 
     @property
     def coded(self) -> tuple[str, ...]:
-        """The levels that have a feature: all but the reference."""
-        return tuple(level for level in self.levels if level != self.reference)
+        """The levels that have a feature: all but the reference, and steps come first, in their
+        order."""
+        return self.steps[1:] + tuple(level for level in self.levels if level not in (self.reference, *self.steps))
+
+    @property
+    def compared_with(self) -> tuple[str | None, ...]:
+        """For each feature the level that it is compared with: the reference, of a step the one
+        below; None where there is none."""
+        return self.steps[:-1] + (self.reference,) * (self.width - max(len(self.steps) - 1, 0))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the encoded columns; those of a category are `column=level`, those of a text
-        `column: term`."""
+        """The names of the encoded columns; those of a category are `column=level`, those of its
+        steps `column>=level`, those of a text `column: term`."""
         if self.terms is not None:
             return self.terms.names(self.name)
-        return (self.name,) if self.kind == "number" else tuple(f"{self.name}={level}" for level in self.coded)
+        if self.kind == "number":
+            return (self.name,)
+        return tuple(f"{self.name}{'>=' if level in self.steps else '='}{level}" for level in self.coded)
 
-    def by_level(self, values: NDArray[np.float64], of_reference: float = 0.0) -> NDArray[np.float64]:
-        """Numbers of the features of a category as numbers of all its levels.
+    def by_level(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients of the features of a category as what each of its levels adds to a score.
 
         Args:
-            values: shape (..., width), such as coefficients.
-            of_reference: the number of the reference, if there is one.
+            values: shape (..., width).
 
         Example:
             >>> Column("hue", "category", ("blue", "green", "red"), reference="green").by_level(np.array([1.0, 2.0]))
@@ -139,7 +150,45 @@ class Column:
         """
         if self.reference is None:
             return values
-        return np.insert(values, self.levels.index(self.reference), of_reference, axis=-1)
+        if not self.steps:
+            return np.insert(values, self.levels.index(self.reference), 0.0, axis=-1)
+        n_steps = len(self.steps) - 1
+        found = np.zeros((*values.shape[:-1], len(self.levels)))
+        risen = np.cumsum(values[..., :n_steps], axis=-1)
+        for place, level in enumerate(self.coded):
+            found[..., self.levels.index(level)] = risen[..., place] if place < n_steps else values[..., place]
+        return found
+
+    def shares(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The share of the rows that has each level.
+
+        Args:
+            means: of the features of the column, shape (width,).
+
+        Example:
+            >>> sizes = Column("size", "category", ("l", "m", "s"), reference="s", steps=("s", "m", "l"))
+            >>> sizes.shares(np.array([0.5, 0.25]))
+            array([0.25, 0.25, 0.5 ])
+        """
+        if self.reference is None:
+            return means
+        n_steps = max(len(self.steps) - 1, 0)
+        own = means.copy()
+        own[: max(n_steps - 1, 0)] -= means[1:n_steps]
+        found = np.full(len(self.levels), 1.0 - own.sum())
+        found[[self.levels.index(level) for level in self.coded]] = own
+        return found
+
+    def features_of_levels(self) -> NDArray[np.float64]:
+        """The features of a row with each level, (n_levels, width).
+
+        Example:
+            >>> Column("size", "category", ("l", "m", "s"), reference="s", steps=("s", "m", "l")).features_of_levels()
+            array([[1., 1.],
+                   [1., 0.],
+                   [0., 0.]])
+        """
+        return self.by_level(np.eye(self.width)).T
 
     def level_of(self, features: NDArray[np.float64]) -> str | None:
         """The level of a category in a row; None for one that training never saw.
@@ -147,7 +196,23 @@ class Column:
         Args:
             features: the row's features of this column, shape (width,).
         """
-        return self.coded[int(features.argmax())] if features.any() else self.reference
+        if not features.any():
+            return self.reference
+        # Of steps the last that is taken.
+        return self.coded[int(np.flatnonzero(features)[-1]) if self.steps else int(features.argmax())]
+
+    def stepped(self, places: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+        """Features of rows, one array for each.
+
+        Args:
+            places: of each row's level among those that have a feature; -1 for the reference.
+        """
+        n_steps = len(self.steps) - 1
+        is_step = places < n_steps
+        return [
+            (is_step & (places >= place) if place < n_steps else places == place).astype(np.float64)
+            for place in range(self.width)
+        ]
 
 
 @dataclass(frozen=True)
@@ -220,7 +285,13 @@ class Encoder:
     def is_sparse(self) -> bool:
         """Whether encoded rows are sparse: where the columns of categories leave most entries
         zero, and where a column is text."""
-        return self.has_text or len(self.columns) < SPARSE_BELOW * sum(column.width for column in self.columns)
+        return self.has_text or self.entries_of_row < SPARSE_BELOW * sum(column.width for column in self.columns)
+
+    @property
+    def entries_of_row(self) -> int:
+        """The entries of a row, without texts, that can differ from zero: one for each column, and
+        for each step."""
+        return sum(column.width if column.steps else 1 for column in self.columns)
 
     @property
     def has_text(self) -> bool:
@@ -299,11 +370,15 @@ class Encoder:
         frame = self.align(frame)
         if self.has_text:
             return self._beside_texts(frame)
-        columns = [
-            self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column)
-            for column in self.columns
-        ]
-        widths = [column.width for column in self.columns]
+        columns: list[NDArray[Any]] = []
+        widths = []
+        for column in self.columns:
+            if column.steps:
+                columns += column.stepped(self._codes(frame, column))
+                widths += [1] * column.width
+            else:
+                columns.append(self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column))
+                widths.append(column.width)
         X: Matrix = native.rows_of_columns(columns, widths, is_sparse=self.is_sparse, room=room)
         return X
 
@@ -419,6 +494,7 @@ class Encoder:
             | ({} if column.terms is None else {"terms": column.terms.to_json(place, found)})
             | ({} if column.reference is None else {"reference": column.reference})
             | ({} if column.other is None else {"other": column.other})
+            | ({"steps": list(column.steps)} if column.steps else {})
             for place, column in enumerate(self.columns)
         ]
         if self.marks == MISSING_MARKS:
@@ -548,8 +624,8 @@ class Encoder:
         found = np.maximum(found, -1)
         if column.reference is None:
             return found
-        place = column.levels.index(column.reference)
-        return np.where(found == place, -1, found - (found > place))
+        places = {level: place for place, level in enumerate(column.coded)}
+        return np.array([*(places.get(level, -1) for level in column.levels), -1], dtype=np.intp)[found]
 
     def _filled_positions(self, frame: Frame, column: Column) -> NDArray[np.intp]:
         """As `_positions`, with the level of missing cells where there were some in training."""
@@ -586,8 +662,9 @@ _COLUMN = record(
         "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
         "reference": optional(_TEXT),
         "other": optional(choice(OTHER_LEVEL)),
+        "steps": listed(_TEXT),
     },
-    {"terms": None, "reference": None, "other": None},
+    {"terms": None, "reference": None, "other": None, "steps": []},
 )
 _WRITTEN = record({"name": _TEXT, "example": _TEXT})
 _DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
@@ -645,6 +722,11 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
     reference = found["reference"]
     if reference is not None and (reference not in levels or len(levels) == 1):
         refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
+    steps = tuple(found["steps"])
+    if steps:
+        is_order = len(set(steps)) == len(steps) > 1 and set(steps) | {MISSING_LEVEL} == {*levels, MISSING_LEVEL}
+        if found["kind"] != "category" or not is_order or reference != steps[0] or found["other"] is not None:
+            refuse(f"{what}.steps is {brief(found['steps'])}, not an order of its levels that begins at the reference")
     if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
         refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["kind"] == "text":
@@ -664,7 +746,7 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
         refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
     if len(name) * len(levels) > _LONGEST_NAMES:
         refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
-    return Column(name, "category", levels, fill, reference=reference, other=found["other"])
+    return Column(name, "category", levels, fill, reference=reference, other=found["other"], steps=steps)
 
 
 def _as_float(value: Any, what: str) -> float:

@@ -252,6 +252,7 @@ class Frame:
             of them in order.
         index: columns that number or name the rows, such as the index that pandas writes.
         categories: columns that their source declares to be categories, whatever they look like.
+        orders: of columns that their source declares to be ordered categories the words in order.
         notes: what a user should know about how the table was read.
 
     Example:
@@ -268,6 +269,7 @@ class Frame:
     rows: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
     index: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = ()
 
     @classmethod

@@ -111,6 +111,14 @@ def same_reference(column: Column, before: Column, source: str) -> Column:
     """
     if before.reference is None:
         return column
+    if before.steps:
+        steps = tuple(level for level in before.steps if level in column.levels)
+        if len(steps) < 2:
+            raise DataError(
+                f"{source}, column {column.name!r}: has one level in the rows to learn from, and no step between "
+                f"levels; leave the column out with --drop {column.name}"
+            )
+        return replace(_without(column, steps[0], source), steps=steps)
     if before.reference in column.levels:
         return _without(column, before.reference, source)
     if before.reference != first_level(before.levels):
@@ -129,10 +137,11 @@ def refuse_zero(encoder: Encoder, unknown: str | None) -> None:
     """
     left_out = [column for column in encoder.columns if column.reference is not None]
     if unknown == "zero" and left_out:
+        other = "leave such rows out" if left_out[0].steps else "train with a penalty"
         raise ArgumentError(
             f"unknown='zero': column {left_out[0].name!r} has no feature for its reference level "
-            f"{left_out[0].reference!r}, and a level never seen would count as that one; use unknown='error', or train "
-            "with a penalty"
+            f"{left_out[0].reference!r}, and a level never seen would count as that one; use unknown='error', or "
+            f"{other}"
         )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "checked_frame",
     "import_pyarrow",
     "kind_of_column",
+    "orders_of_arrow",
     "table_frame",
 ]
 
@@ -229,9 +230,29 @@ def table_frame(table: pyarrow.Table, source: str) -> Frame:
         )
     named = zip(table.column_names, table.columns, strict=True)
     cells = tuple(cells_of_arrow(source, name, column) for name, column in named)
-    return Frame(
-        tuple(table.column_names), cells, source, index=index_of_metadata(table.schema.metadata, table.column_names)
-    )
+    index = index_of_metadata(table.schema.metadata, table.column_names)
+    return Frame(tuple(table.column_names), cells, source, index=index, orders=orders_of_arrow(table))
+
+
+def orders_of_arrow(table: pyarrow.Table) -> dict[str, tuple[str, ...]]:
+    """The words, in order, of the columns of text whose type says that it is ordered; not of those
+    whose pieces order them differently.
+
+    Example:
+        >>> import pyarrow
+        >>> sizes = pyarrow.DictionaryArray.from_arrays([1, 0], ["small", "large"], ordered=True)
+        >>> orders_of_arrow(pyarrow.table({"size": sizes, "price": [2, 1]}))
+        {'size': ('small', 'large')}
+    """
+    from pyarrow import types
+
+    found = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if types.is_dictionary(column.type) and column.type.ordered and str(column.type.value_type) in _TEXT:
+            orders = {tuple(chunk.dictionary.to_pylist()) for chunk in column.chunks}
+            if len(orders) == 1:
+                found[name] = tuple(str(word).strip() for word in orders.pop())
+    return found
 
 
 def cells_of_arrow(source: str, name: str, column: pyarrow.ChunkedArray) -> Cells:

@@ -111,7 +111,7 @@ class StreamedTable:
         old: Any = self.X.parts
         parts = tuple(replace(part, encoder=encoder) for part in old)
         width = len(encoder.feature_names)
-        entries = self.n_rows * (len(encoder.columns) if encoder.is_sparse else width)
+        entries = self.n_rows * (encoder.entries_of_row if encoder.is_sparse else width)
         entries = self.X.n_entries if encoder.has_text else entries
         X = replace(self.X, parts=parts, n_features=width, is_sparse=encoder.is_sparse, n_entries=entries)
         return replace(self, X=X, encoder=encoder)
