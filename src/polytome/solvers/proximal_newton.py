@@ -186,10 +186,27 @@ class Descent:
         self.model = self.model.widened(self.objective, both, self.is_free, self.groups)
 
     def _with_expected(self, chosen: Array) -> Array:
-        """With those that are expected, as far as there is room."""
-        if (room := self.largest - int(chosen.sum())) > 0:
+        """With those that are expected, as far as there is room; of groups whole ones."""
+        room = self.largest - int(chosen.sum())
+        if isinstance(self.penalty, GroupLasso):
+            return chosen | self._expected_groups(self.penalty, chosen, room)
+        if room > 0:
             chosen = chosen | _first(self.expected & ~chosen, np.abs(self.gradient), room)
         return chosen
+
+    def _expected_groups(self, penalty: GroupLasso, chosen: Array, room: int) -> Array:
+        """Which coefficients are of groups that are expected and not chosen, those that would move
+        fastest first."""
+        offered = np.zeros(len(penalty.group_corner), dtype=bool)
+        offered[penalty.groups[(self.expected & ~chosen)[:-1].any(axis=1)]] = True
+        urgency = penalty.norms(self.gradient[:-1]) / np.where(penalty.group_corner > 0, penalty.group_corner, np.inf)
+        order = np.argsort(np.where(offered, -urgency, np.inf), kind="stable")[: int(offered.sum())]
+        sizes = np.bincount(penalty.groups) * self.objective.shape[1]
+        taken = np.zeros(len(offered), dtype=bool)
+        taken[order[np.cumsum(sizes[order]) <= room]] = True
+        found = np.zeros(self.W.shape, dtype=bool)
+        found[:-1] = taken[penalty.groups][:, None]
+        return found
 
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
