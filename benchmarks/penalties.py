@@ -34,6 +34,7 @@ from sklearn.linear_model import LogisticRegression as Theirs
 
 from polytome import LogisticRegression, RegularizationPath, load_dataset
 
+
 def problem(name: str, n_rows: int = 10_000) -> tuple[Any, np.ndarray]:
     """Features and class codes; of MNIST so many rows."""
     if name == "mnist":

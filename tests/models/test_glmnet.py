@@ -86,7 +86,9 @@ def test_the_grids_are_those_of_glmnet(name):
     path.fit(X, data["y"])
     # glmnet ends where nearly all is explained. Where columns have no penalty, it finds the fit to
     # them by sweeps.
-    np.testing.assert_allclose(path.strengths_[: len(theirs)], theirs, rtol=1e-11 if path.penalty_weights is None else 1e-5)
+    np.testing.assert_allclose(
+        path.strengths_[: len(theirs)], theirs, rtol=1e-11 if path.penalty_weights is None else 1e-5
+    )
     assert path.strength_max_ == path.strengths_[0]
 
 

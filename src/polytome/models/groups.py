@@ -19,7 +19,16 @@ Array = NDArray[Any]
 Groups = Literal["classes", "columns"] | Sequence[int] | Sequence[str] | Array | None
 """None (each coefficient by itself), "classes", "columns", or the label of each column's group."""
 
-__all__ = ["Groups", "check_group_ratio", "check_groups", "group_labels", "group_names", "group_ratio_of", "groups_of", "groups_text"]
+__all__ = [
+    "Groups",
+    "check_group_ratio",
+    "check_groups",
+    "group_labels",
+    "group_names",
+    "group_ratio_of",
+    "groups_of",
+    "groups_text",
+]
 
 _NAMES = ("classes", "columns")
 _NEEDS = "None, 'classes', 'columns', or one label (a whole number or text) for each column"

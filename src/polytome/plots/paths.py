@@ -155,8 +155,8 @@ class PathDisplay(Display):
         lines = "groups" if self.counted == "groups" else "columns"
         order = f" The first {lines} to enter are {', '.join(first)}." if first and self.n_active[0] == 0 else ""
         return (
-            f"From C = {short(self.Cs[0])} to {short(self.Cs[-1])} the number of {self.counted} that are not 0 goes from "
-            f"{self.n_active[0]:,} to {self.n_active[-1]:,}.{order}"
+            f"From C = {short(self.Cs[0])} to {short(self.Cs[-1])} the number of {self.counted} that are not 0 goes "
+            f"from {self.n_active[0]:,} to {self.n_active[-1]:,}.{order}"
         )
 
 
