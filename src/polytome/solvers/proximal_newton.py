@@ -807,7 +807,7 @@ class _PairedHessian:
         assert p is not None
         X, new = _standardized(block, self.columns, self.features), self.added
         X = X if len(self.places) == X.shape[1] else X[:, self.places]
-        is_new = slice(None) if new is None else np.searchsorted(self.places, new)
+        is_new: Any = slice(None) if new is None else np.searchsorted(self.places, new)
         if self.is_coarse:
             X = X.astype(np.float32)
         n_classes = p.shape[1]
