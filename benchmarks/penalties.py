@@ -5,12 +5,14 @@ the minimum.
     python -m benchmarks.penalties mnist --C 1
     python -m benchmarks.penalties a9a --path 100 --min-ratio 1e-4
     python -m benchmarks.penalties mnist --path 50 --min-ratio 0.02
+    python -m benchmarks.penalties mnist --path 30 --min-ratio 0.02 --groups --rows 4000
 
 The distance is that of each result's objective, computed here, from the lowest that any method
 reached, in parts of the null model's. liblinear penalises its intercept: a constant of 100 makes
 that small. With `--path` whole paths are compared, from the largest strength down, and the distance
 is the worst on the path; the peers are adelie (two classes; its multinomial has groups only) and
-skglm, where they are installed.
+skglm, where they are installed. With `--groups` a column is in a softmax for all classes or for
+none, as in adelie's multinomial.
 """
 
 from __future__ import annotations
@@ -32,14 +34,12 @@ from sklearn.linear_model import LogisticRegression as Theirs
 
 from polytome import LogisticRegression, RegularizationPath, load_dataset
 
-_MNIST_ROWS = 10_000
 
-
-def problem(name: str) -> tuple[Any, np.ndarray]:
-    """Features and class codes."""
+def problem(name: str, n_rows: int = 10_000) -> tuple[Any, np.ndarray]:
+    """Features and class codes; of MNIST so many rows."""
     if name == "mnist":
         data = load_dataset("mnist")
-        return data.X[:_MNIST_ROWS] / 255.0, np.unique(data.y[:_MNIST_ROWS], return_inverse=True)[1]
+        return data.X[:n_rows] / 255.0, np.unique(data.y[:n_rows], return_inverse=True)[1]
     X, y = load_svmlight_file(str(Path(os.environ["POLYTOME_DATA"]) / "a9a" / "a9a"), n_features=123)
     X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
     return X, (y > 0).astype(int)
@@ -58,10 +58,28 @@ def objective(X: Any, y: np.ndarray, model: Any, C: float, ratio: float) -> floa
 Points = list[tuple[np.ndarray, np.ndarray]]
 
 
-def our_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+def our_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float, groups: str | None = None) -> Points:
     """Coefficients and intercepts at each strength."""
-    path = RegularizationPath(1.0, strengths=strengths, tol=tol).fit(X, y)
+    path = RegularizationPath(1.0, strengths=strengths, tol=tol, groups=groups).fit(X, y)
     return list(zip(path.coefs_, path.intercepts_, strict=True))
+
+
+def our_grouped_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+    """The same with the classes of a column as a group."""
+    return our_path(X, y, strengths, tol, "classes")
+
+
+def adelie_grouped_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
+    """The same by adelie, whose loss is divided by the number of classes."""
+    import adelie
+
+    K, d = int(y.max()) + 1, X.shape[1]
+    dense, target = np.asfortranarray(X), np.eye(K)[y]
+    settings: dict[str, Any] = {"early_exit": False, "progress_bar": False, "tol": tol, "irls_tol": tol}
+    family, weights = adelie.glm.multinomial(y=target), np.ones(d)
+    state = adelie.grpnet(dense, family, lmda_path=strengths / K, penalty=weights, **settings)
+    coefficients, intercepts = state.betas.toarray(), np.asarray(state.intercepts)
+    return [(row.reshape(d, K).T, intercepts[place]) for place, row in enumerate(coefficients)]
 
 
 def adelie_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Points:
@@ -94,14 +112,17 @@ def skglm_path(X: Any, y: np.ndarray, strengths: np.ndarray, tol: float) -> Poin
     return found
 
 
-def compare_paths(name: str, X: Any, y: np.ndarray, count: int, min_ratio: float) -> None:
+def compare_paths(name: str, X: Any, y: np.ndarray, count: int, min_ratio: float, in_groups: bool) -> None:
     """Print a line for each method at each tolerance."""
-    largest = RegularizationPath(1.0, n_strengths=1).fit(X, y)
+    largest = RegularizationPath(1.0, n_strengths=1, groups="classes" if in_groups else None).fit(X, y)
     strengths = largest.strength_max_ * np.geomspace(1.0, min_ratio, count)
-    methods: list[tuple[str, Callable[..., Points], float]] = [
-        ("polytome", our_path, tol) for tol in (1e-4, 1e-3, 1e-8)
-    ]
-    if y.max() == 1:
+    ours = our_grouped_path if in_groups else our_path
+    methods: list[tuple[str, Callable[..., Points], float]] = [("polytome", ours, tol) for tol in (1e-4, 1e-3, 1e-8)]
+    if in_groups:
+        methods = [("polytome", ours, tol) for tol in (1e-4, 1e-6)]
+        if find_spec("adelie") is not None:
+            methods += [("adelie", adelie_grouped_path, tol) for tol in (1e-7, 1e-9)]
+    elif y.max() == 1:
         peers = {"adelie": (adelie_path, 1e-7, 1e-5), "skglm": (skglm_path, 1e-6, 1e-4)}
         for peer, (run, *tols) in peers.items():
             if find_spec(peer) is not None:
@@ -114,23 +135,26 @@ def compare_paths(name: str, X: Any, y: np.ndarray, count: int, min_ratio: float
             began, used = time.perf_counter(), time.process_time()
             points = run(X, y, strengths, tol)
             seconds = time.perf_counter() - began, time.process_time() - used
-        values = [path_objective(X, y, *point, at) for point, at in zip(points, strengths, strict=True)]
+        values = [path_objective(X, y, *point, at, in_groups) for point, at in zip(points, strengths, strict=True)]
         found[f"{peer} tol {tol:g}"] = (np.array(values), *seconds)
     lowest = np.min([values for values, *_ in found.values()], axis=0)
     null = largest.certificates_[0].null_objective
-    print(f"{name}: {X.shape[0]:,} x {X.shape[1]}, L1, {count} strengths down to {min_ratio:g} of the largest")
+    kind = "groups" if in_groups else "L1"
+    print(f"{name}: {X.shape[0]:,} x {X.shape[1]}, {kind}, {count} strengths down to {min_ratio:g} of the largest")
     for label, (values, elapsed, used) in found.items():
         worst = float((values - lowest).max()) / null
         print(f"{label:24} {elapsed:8.2f} s, of processors {used:8.2f} s, worst distance {worst:8.1e}")
 
 
-def path_objective(X: Any, y: np.ndarray, coef: np.ndarray, intercept: np.ndarray, strength: float) -> float:
-    """The mean loss and the L1 penalty."""
+def path_objective(
+    X: Any, y: np.ndarray, coef: np.ndarray, intercept: np.ndarray, strength: float, in_groups: bool
+) -> float:
+    """The mean loss and the penalty, of absolute values or of each column's norm."""
     scores = np.asarray(X @ coef.T + intercept)
     if scores.shape[1] == 1:
         scores = np.hstack([np.zeros_like(scores), scores])
     loss = float(np.mean(logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]))
-    return loss + strength * float(np.abs(coef).sum())
+    return loss + strength * float((np.linalg.norm(coef, axis=0) if in_groups else np.abs(coef)).sum())
 
 
 def main() -> None:
@@ -142,10 +166,12 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, nargs="*", default=[20, 100], help="of saga")
     parser.add_argument("--path", type=int, default=0, help="strengths of a path, in the place of one")
     parser.add_argument("--min-ratio", type=float, default=1e-4)
+    parser.add_argument("--groups", action="store_true", help="of a path: all classes of a column together")
+    parser.add_argument("--rows", type=int, default=10_000, help="of MNIST")
     given = parser.parse_args()
-    X, y = problem(given.data)
+    X, y = problem(given.data, given.rows)
     if given.path:
-        compare_paths(given.data, X, y, given.path, given.min_ratio)
+        compare_paths(given.data, X, y, given.path, given.min_ratio, given.groups)
         return
     C, ratio = given.C, given.l1_ratio
     methods: dict[str, Callable[[], Any]] = {

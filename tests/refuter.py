@@ -44,8 +44,9 @@ KINDS = (
     "bounds",
     "sparse groups",
     "bounds of models",  # one binary model for each class, pair or label
+    "groups of models",  # which all of them share, with absolute values beside norms or without
 )
-WITH_REST = ("corners", "groups", "bounds", "sparse groups", "bounds of models")
+WITH_REST = ("corners", "groups", "bounds", "sparse groups", "bounds of models", "groups of models")
 """Kinds under absolute values, or norms of groups, or both, or within bounds, with any of the
 difficulties of the others."""
 MODELS = ("binary", "softmax", "soft", "soft binary", "rest", "pairs", "labels", "imported")
@@ -93,7 +94,7 @@ def make_case(kind: str, number: int) -> Case:
         model = "softmax" if n_classes > 2 else "binary"
         if rng.random() < 0.2:
             model = "soft" if n_classes > 2 else "soft binary"
-        if kind == "bounds of models":
+        if kind in ("bounds of models", "groups of models"):
             model = str(rng.choice(["rest", "pairs", "labels"]))
         does = {name: rng.random() < 0.2 for name in (*difficulties, "extremes")}
     X = _features(rng, n, d, does)
@@ -142,7 +143,7 @@ def make_case(kind: str, number: int) -> Case:
             weight = ratios[rng.integers(0, n_classes, n)]
     warm = model in ("binary", "softmax", "soft") and rng.random() < 0.15
     has_offset = kind == "score_offsets" or (kind in WITH_REST and rng.random() < 0.15)
-    has_offset &= kind != "bounds of models"
+    has_offset &= kind not in ("bounds of models", "groups of models")
     offset = _score_offset(rng, settings, n, n_classes) if has_offset else None
     return Case(kind, number, model, X, y, weight, settings, warm, offset)
 
@@ -171,9 +172,9 @@ def _corners(rng: np.random.Generator, settings: dict[str, Any], kind: str, d: i
     """A share of absolute values, or of norms of groups."""
     settings["C"] = float(10 ** rng.uniform(-2, 3))
     settings["l1_ratio"] = 1.0 if rng.random() < 0.5 else float(rng.choice([0.01, 0.5, 0.9, 0.999]))
-    if kind in ("groups", "sparse groups"):
+    if kind in ("groups", "sparse groups", "groups of models"):
         settings["groups"] = "classes" if rng.random() < 0.4 else rng.integers(0, max(1, d // 2), d).tolist()
-    if kind == "sparse groups":
+    if kind == "sparse groups" or (kind == "groups of models" and rng.random() < 0.5):
         settings["group_ratio"] = float(rng.choice([0.5, 0.9, 1e-3, 1 - 1e-9, rng.uniform(0.01, 1)]))
 
 

@@ -14,7 +14,7 @@ from commands import done, run
 from polytome import LogisticRegressionCV
 from polytome.errors import DataError
 from polytome.files.sources import open_source
-from polytome.files.tuned import order_of_times, tune_source
+from polytome.files.tuned import order_of_times, path_of_source, tune_source
 
 
 def people(path: Path, n: int = 60, gaps: bool = False) -> Path:
@@ -85,6 +85,24 @@ def test_folds_by_groups_and_by_time(tmp_path: Path) -> None:
     assert by_time["mean_scores"] != by_group["mean_scores"]
 
 
+def test_groups_of_coefficients(tmp_path: Path) -> None:
+    table, out, report = people(tmp_path / "people.csv"), tmp_path / "m.safetensors", tmp_path / "tune.html"
+    words = ("tune", table, "--target", "ill", "--drop", "person", "--drop", "day", "--l1-ratio", "0.5", "--C", "3")
+    groups = ("--folds", "3", "--penalty-groups", "columns", "--group-ratio", "0.8", "--out", out, "--json")
+    found = json.loads(done(*words, *groups))
+    assert found["objective"]["groups"] != "none"
+    assert found["objective"]["group_ratio"] == 0.8
+    model = polytome.load(out)
+    assert (model.groups, model.group_ratio) == ("columns", 0.8)
+    source = open_source(str(table), target="ill", drop=["day", "person"])
+    search = LogisticRegressionCV(Cs=3, l1_ratios=[0, 1], cv=3, groups="columns")
+    path = path_of_source(tune_source(search, source), source)
+    assert (path.groups, search.best_model().groups) == (("columns",) * 2 if search.l1_ratio_ else (None,) * 2)
+    pytest.importorskip("jinja2")
+    done(*words, *groups[:4], "--report", report)
+    assert "that are not 0 goes from 0 to" in report.read_text()
+
+
 def test_means_that_fill_gaps_are_learned_from_training_rows(tmp_path: Path) -> None:
     source = open_source(
         str(people(tmp_path / "gaps.csv", gaps=True)), target="ill", missing="mean", drop=["day", "person"]
@@ -121,6 +139,10 @@ def test_the_report_shows_the_choice(tmp_path: Path) -> None:
         (["--metric", "goodness"], "--metric goodness: needs one of log-loss, accuracy"),
         (["--groups", "person", "--time", "day"], "rows are held out by one of them"),
         (["--groups", "family"], "--groups family: "),
+        (["--groups", "columns"], "for groups of coefficients give --penalty-groups columns"),
+        (["--penalty-groups", "classes", "--l1-ratio", "0"], "groups has no effect where l1_ratio is 0"),
+        (["--penalty-groups", "columns", "--bounds", "0:"], "bounds and groups: "),
+        (["--group-ratio", "0.5"], "group_ratio=0.5 has no effect without groups"),
         (["--folds", "61"], "--folds 61: "),
         (["--folds", "13", "--groups", "person"], "has 12 groups, fewer than 13 folds"),
         (["other.csv"], "tune takes one source"),

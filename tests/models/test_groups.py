@@ -13,7 +13,7 @@ from scipy.special import expit, logsumexp, softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from polytome import LogisticRegression, OneVsRest, load, load_dataset
+from polytome import LogisticRegression, load, load_dataset
 from polytome.errors import ArgumentError, FileError
 from polytome.files.sources import fit_source, open_source
 from polytome.solvers import ProximalNewton
@@ -323,5 +323,3 @@ def test_without_a_penalty_groups_mean_nothing():
         model = LogisticRegression(C=np.inf, groups=[0, 0, 1, 1], l1_ratio=1).fit(X, TWO)
     assert model.objective_.groups == "none"
     assert "proved_zero_" not in vars(model)
-    with pytest.raises(TypeError):
-        OneVsRest(groups="classes")

@@ -52,15 +52,15 @@ def scale_of(text: str | None) -> float | str | None:
         raise typer.BadParameter(f"{text!r} is not 'none', 'standard' or a number", param_hint="'--scale'") from None
 
 
-def groups_from(text: str | None) -> Literal["classes", "columns"] | None:
-    """The option `--groups` as the estimator takes it."""
+def groups_from(text: str | None, option: str = "--groups") -> Literal["classes", "columns"] | None:
+    """An option for groups of coefficients as the estimator takes it."""
     if text in (None, "none"):
         return None
     if text == "classes":
         return "classes"
     if text == "columns":
         return "columns"
-    raise typer.BadParameter(f"{text!r} is not 'none', 'classes' or 'columns'", param_hint="'--groups'")
+    raise typer.BadParameter(f"{text!r} is not 'none', 'classes' or 'columns'", param_hint=f"'{option}'")
 
 
 def weights_of(texts: list[str] | None) -> dict[str, float] | None:

@@ -10,7 +10,7 @@ import typer
 
 from polytome.cli.fit_words import require_certificate
 from polytome.cli.option_groups import FitOptions, TableOptions, Without
-from polytome.cli.option_values import scale_of
+from polytome.cli.option_values import groups_from, scale_of
 from polytome.cli.options import (
     DataFolder,
     Json,
@@ -83,6 +83,24 @@ Groups = Annotated[
         help="Hold out rows with the same value in this column together; it is not a feature.",
     ),
 ]
+PenaltyGroups = Annotated[
+    str | None,
+    typer.Option(
+        "--penalty-groups",
+        metavar="none|classes|columns",
+        show_default=False,
+        help="With an --l1-ratio above 0, which coefficients are 0 together: those of a feature, of all classes "
+        "(classes), or those of all features that a column became (columns); what --groups is in polytome train.",
+    ),
+]
+TunedGroupRatio = Annotated[
+    float,
+    typer.Option(
+        "--group-ratio",
+        metavar="NUMBER",
+        help="With --penalty-groups, the share of norms beside absolute values: 1 for norms alone.",
+    ),
+]
 Time = Annotated[
     str | None,
     typer.Option(
@@ -118,6 +136,8 @@ def tune(
     seed: Seed = 0,
     scale: TunedScale = None,
     fit: Annotated[FitOptions, Without(["weight", "label_smoothing", "offset"])],
+    penalty_groups: PenaltyGroups = None,
+    group_ratio: TunedGroupRatio = 1.0,
     table: Annotated[TableOptions, Without(["reference"])],
     data: DataFolder = None,
     out: ModelOut = None,
@@ -143,6 +163,7 @@ def tune(
     Examples:
       polytome tune iris
       polytome tune people.csv --target income --l1-ratio 1 --rule 1se
+      polytome tune people.csv --target income --l1-ratio 1 --penalty-groups columns
       polytome tune visits.csv --target ill --groups patient --metric auc
       polytome tune sales.csv --target bought --time date --folds 5
       polytome tune messages.tsv --target label --text message
@@ -163,6 +184,8 @@ def tune(
         "scoring": _scoring(metric),
         "scale": scale_of(scale),
         **fit.settings(),
+        "groups": groups_from(penalty_groups, "--penalty-groups"),
+        "group_ratio": group_ratio,
         "random_state": seed,
     }
     _check(settings, groups, order_by)
@@ -178,7 +201,7 @@ def tune(
     try:
         rows = _read(source, data, reading, positive)
     except ArgumentError as error:
-        raise ArgumentError(_said_of_columns(str(error), left_out)) from error
+        raise ArgumentError(_said_of_columns(str(error), left_out) + _of_coefficients(left_out)) from error
     show_notes(rows.notes)
     if scale is None:
         settings["scale"] = "standard" if rows.scale is None else rows.scale
@@ -210,7 +233,8 @@ def _refuse_columns_of_data_sets(source: str, columns: dict[str, str]) -> None:
 
     if is_dataset(source):
         for name, option in columns.items():
-            raise ArgumentError(f"--{option} {name}: {source} is a built-in data set, which has no such column")
+            told = f"--{option} {name}: {source} is a built-in data set, which has no such column"
+            raise ArgumentError(told + _of_coefficients(columns))
 
 
 def _said_of_columns(message: str, columns: dict[str, str]) -> str:
@@ -218,6 +242,12 @@ def _said_of_columns(message: str, columns: dict[str, str]) -> str:
     for name, option in columns.items():
         message = message.replace(f"drop={name!r}", f"--{option} {name}")
     return message
+
+
+def _of_coefficients(columns: dict[str, str]) -> str:
+    """What whoever gives --groups as to `polytome train` is told more."""
+    meant = [name for name, option in columns.items() if option == "groups" and name in ("classes", "columns")]
+    return f"; for groups of coefficients give --penalty-groups {meant[0]}" if meant else ""
 
 
 def _strengths(text: str) -> int | list[float]:
@@ -245,7 +275,7 @@ def _check(settings: dict[str, Any], groups: str | None, order_by: str | None) -
     if groups is not None and order_by is not None:
         raise ArgumentError("--groups and --time: rows are held out by one of them; leave the other out")
     check_penalty_weights(settings["penalty_weights"])
-    check_bounds(settings["bounds"])
+    check_bounds(settings["bounds"], settings["groups"] is not None)
     few = {**settings, "max_iter": 1, "penalty_weights": None, "bounds": None, "scoring": None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

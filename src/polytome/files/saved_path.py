@@ -42,6 +42,7 @@ _STACKED = ("coef", "intercept", "proved_zero")
 _OF_PATH = ("strengths", "deviance_explained", "divisors")
 _SETTINGS = (
     *("l1_ratio", "fit_intercept", "class_weight", "scale", "penalty_weights", "bounds"),
+    *("groups", "group_ratio"),
     *("solver", "tol", "max_iter"),
 )
 

@@ -105,8 +105,9 @@ _PARAMETERS: dict[str, Kind] = {
 OF_COLUMNS = {"scale": _SMALLEST, "penalty_weights": 0.0}
 """Settings that may hold one number for each column, and the least that it may be: those are
 tensors in a file."""
-_OF_ONE_MODEL = ("groups", "group_ratio", "class_weight", "label_smoothing", "warm_start")
+_OF_ONE_MODEL = ("class_weight", "label_smoothing", "warm_start")
 _BINARY_MODELS = {name: kind for name, kind in _PARAMETERS.items() if name not in _OF_ONE_MODEL}
+_LATER_OF_BINARY = {"l1_ratio": 0.0, "bounds": None, "groups": None, "group_ratio": 1.0}
 _PERCEPTRON: dict[str, Kind] = {
     "epochs": whole(1, LARGEST_COUNT),
     "shuffle": flag,
@@ -227,7 +228,7 @@ _CERTIFIED = _MODEL | {
     "solver": text(),
     "separation": optional(either(text(1000), record(_SEPARATION))),
 }
-_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS, {"l1_ratio": 0.0, "bounds": None})}
+_BINARY = _CERTIFIED | {"parameters": record(_BINARY_MODELS, _LATER_OF_BINARY)}
 _NEURON = _MODEL | {"parameters": record(_DESCENDING), "classes": _anything, "stop": choice(*Stop.__members__)}
 PARTIAL = "PartialLogisticRegression"
 """The kind of a `LogisticRegression` that `partial_fit` has made: it has a state, and no

@@ -79,6 +79,8 @@ def tune_source(
             n_test_rows=0 if source.y_test is None else len(source.y_test),
             seconds=seconds,
         )
+    if search.groups is not None and model.groups is not None:
+        search._refitted.groups = search.groups  # "columns" again, and not the numbers that these became
     search.source_ = FittedSource(source.encoder, source.image_shape, source.positive, training)
     return search
 
@@ -90,10 +92,13 @@ def path_of_source(search: LogisticRegressionCV, source: Source) -> Regularizati
     settings = {name: value for name, value in search.get_params(deep=False).items() if name in shared}
     model = search.best_model()
     strengths = 1 / (search.Cs_ * model.objective_.total_weight)
+    if not search.l1_ratio_:
+        settings |= {"groups": None, "group_ratio": 1.0}
     path = RegularizationPath(search.l1_ratio_, strengths=strengths, **settings)
     with numbered_weights(path, source.encoder):
         path.fit(source.X, source.y if source.positive is None else source.y == source.positive)
     for point in path._points:
+        point.groups = path.groups
         point.source_, point.classes_ = (
             FittedSource(source.encoder, source.image_shape, source.positive),
             model.classes_,

@@ -14,6 +14,7 @@ from polytome.errors import DataError
 from polytome.models.bounds import Bounds
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.formula import Formula
+from polytome.models.groups import Groups
 from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
 from polytome.models.model import Model
 from polytome.models.partitions import by_partition
@@ -94,6 +95,8 @@ class BinaryModels(CertifiedClassifier):
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
         bounds: Bounds = None,
+        groups: Groups = None,
+        group_ratio: float = 1.0,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -107,6 +110,8 @@ class BinaryModels(CertifiedClassifier):
         self.scale = scale
         self.penalty_weights = penalty_weights
         self.bounds = bounds
+        self.groups = groups
+        self.group_ratio = group_ratio
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

@@ -29,6 +29,7 @@ from polytome.models.features import FeatureScale
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitting import objective_of
 from polytome.models.folds import MIN_FOLDS, Fold, checked_folds
+from polytome.models.groups import Groups, check_groups
 from polytome.models.labels import Labels, class_weights
 from polytome.models.logistic import LogisticRegression
 from polytome.models.partitions import by_partition
@@ -95,6 +96,9 @@ class LogisticRegressionCV(CertifiedClassifier):
         scale: what each column is divided by before its coefficient is penalised.
         penalty_weights: what the penalty of each column's coefficients is multiplied by.
         bounds: what coefficients are within, in every fit.
+        groups: which coefficients are 0 together, in every fit with an l1_ratio above 0; those of
+            rows, which are held out together, go to `fit`.
+        group_ratio: where there are groups, the share of their norms beside absolute values.
         solver: "auto", or what `LogisticRegression` takes.
         tol: each fit is proved to be within `tol` times the null model's objective of its minimum.
         max_iter: most iterations of each fit.
@@ -151,6 +155,8 @@ class LogisticRegressionCV(CertifiedClassifier):
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
         bounds: Bounds = None,
+        groups: Groups = None,
+        group_ratio: float = 1.0,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -169,6 +175,8 @@ class LogisticRegressionCV(CertifiedClassifier):
         self.scale = scale
         self.penalty_weights = penalty_weights
         self.bounds = bounds
+        self.groups = groups
+        self.group_ratio = group_ratio
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -214,9 +222,10 @@ class LogisticRegressionCV(CertifiedClassifier):
         ratios, rule = self._checked_ratios(), self._checked_rule()
         settings = {name: value for name, value in self.get_params(deep=False).items() if name not in _OF_SEARCH}
         model = LogisticRegression(**settings)
+        if not ratios.any():
+            check_groups(model.groups, 0.0, True)
         for ratio in ratios:
-            model.l1_ratio = float(ratio)
-            model._check_settings()
+            _at_ratio(model, ratio)._check_settings()
         given = X
         X, labels, weight = data_in_memory(self, X, y, sample_weight)
         if labels.is_soft:
@@ -324,7 +333,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         if not isinstance(Cs, Integral):
             return checked_grid("Cs", Cs)
         weight = class_weights(model.class_weight, labels, weight)
-        model.l1_ratio = 0.0
+        model = _at_ratio(model, 0.0 if model.groups is None else 1.0)
         objective = objective_of(model, X, problem_of(model, X, labels, weight))
         largest, _ = largest_strength(objective, 1.0)
         positive = ratios[ratios > 0]
@@ -362,8 +371,8 @@ class LogisticRegressionCV(CertifiedClassifier):
     def _refit(self, X: Any, y: Any, sample_weight: Any, search: _Search, done: list[int]) -> None:
         """Fits the chosen model to all rows."""
         model = search.model
-        refitted = LogisticRegression(**model.get_params(deep=False))
-        refitted.set_params(C=self.C_, l1_ratio=self.l1_ratio_, n_jobs=self.n_jobs, callback=None)
+        refitted = LogisticRegression(**_at_ratio(model, self.l1_ratio_).get_params(deep=False))
+        refitted.set_params(C=self.C_, n_jobs=self.n_jobs, callback=None)
         self._refitted = refitted.fit(X, y, sample_weight)
         for name in ("proved_zero_", "at_bound_"):
             self.__dict__.pop(name, None)
@@ -381,6 +390,15 @@ class LogisticRegressionCV(CertifiedClassifier):
 
 _OF_SEARCH = ("Cs", "l1_ratios", "cv", "rule", "scoring", "callback", "verbose")
 """Settings that no single fit has, or of which it has its own."""
+
+
+def _at_ratio(model: LogisticRegression, ratio: float) -> LogisticRegression:
+    """The model under this share of absolute values or norms; squares alone have no groups."""
+    model = copy(model)
+    model.l1_ratio = float(ratio)
+    if not ratio:
+        model.groups, model.group_ratio = None, 1.0
+    return model
 
 
 def mean_and_error(scores: Array, weights: Array) -> tuple[Array, Array]:
@@ -491,8 +509,8 @@ class _Search:
         if stop.is_set():
             return None
         (train, held_out), X = self.folds[fold], self.X_of(fold)
-        model = copy(self.model)
-        model.l1_ratio, model.n_jobs = float(self.ratios[place]), n_threads
+        model = _at_ratio(self.model, self.ratios[place])
+        model.n_jobs = n_threads
         weight = self.weight * np.bincount(train, minlength=len(self.weight))
         weight = class_weights(model.class_weight, self.labels, weight)
         problem = problem_of(model, X, self.labels, weight)

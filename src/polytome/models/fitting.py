@@ -40,7 +40,7 @@ from polytome.models.features import check_scale, feature_scale
 from polytome.models.fitted import NO_CERTIFICATE, certificate_of, learns_in_parts
 from polytome.models.fitted_source import FittedSource
 from polytome.models.formula import Formula
-from polytome.models.groups import group_ratio_of, groups_of, groups_text
+from polytome.models.groups import check_group_ratio, check_groups, group_ratio_of, groups_of, groups_text
 from polytome.models.peer_settings import check_ratio, l1_ratio_of, peer_warning
 from polytome.models.penalty_weights import check_penalty_weights, penalty_weights_of, weights_text
 from polytome.models.separation import separation_of, separation_sentence, unpenalised_columns, why_not_looked_for
@@ -189,6 +189,8 @@ def check_settings(estimator: Any) -> None:
     check_bounds(vars(estimator).get("bounds"), vars(estimator).get("groups") is not None)
     if "l1_ratio" in vars(estimator) and "penalty" not in vars(estimator):
         check_ratio(estimator)
+        check_groups(estimator.groups, l1_ratio_of(estimator), is_penalised(estimator))
+        check_group_ratio(estimator.group_ratio, estimator.groups is not None)
 
 
 def penalty_of(estimator: Any, total_weight: float, n_features: int, columns: Columns | None = None) -> Penalty:

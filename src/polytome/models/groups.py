@@ -19,7 +19,16 @@ Array = NDArray[Any]
 Groups = Literal["classes", "columns"] | Sequence[int] | Sequence[str] | Array | None
 """None (each coefficient by itself), "classes", "columns", or the label of each column's group."""
 
-__all__ = ["Groups", "check_group_ratio", "check_groups", "group_labels", "group_ratio_of", "groups_of", "groups_text"]
+__all__ = [
+    "Groups",
+    "check_group_ratio",
+    "check_groups",
+    "group_labels",
+    "group_names",
+    "group_ratio_of",
+    "groups_of",
+    "groups_text",
+]
 
 _NAMES = ("classes", "columns")
 _NEEDS = "None, 'classes', 'columns', or one label (a whole number or text) for each column"
@@ -148,6 +157,31 @@ def groups_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -
         )
     places: dict[int | str, int] = {}
     return np.array([places.setdefault(label, len(places)) for label in labels])
+
+
+def group_names(estimator: Any, groups: Array) -> list[str]:
+    """What the groups of a fitted model are called: by the labels that were given, or as the
+    columns of the table.
+
+    Args:
+        estimator: with groups.
+        groups: the number of each feature's group, as `groups_of` gives it.
+
+    Example:
+        >>> from polytome import LogisticRegression
+        >>> model = LogisticRegression(groups=["size", "size", "age"])
+        >>> group_names(model, groups_of(model, 3)), group_names(LogisticRegression(groups=[7, 7]), np.array([0, 0]))
+        (['size', 'age'], ['group 7'])
+    """
+    labels = group_labels(vars(estimator)["groups"])
+    if isinstance(labels, str):
+        encoder = estimator.source_.encoder
+        features: Any = vars(estimator).get("feature_names_in_")
+        if encoder is not None:
+            return [column.name for column in encoder.columns]
+        return [f"column {j}" if features is None else str(features[j]) for j in range(len(groups))]
+    _, first = np.unique(groups, return_index=True)
+    return [label if isinstance(label := labels[place], str) else f"group {label}" for place in first.tolist()]
 
 
 def groups_text(groups: Array | None) -> str:

@@ -42,6 +42,10 @@ class OneVsOne(BinaryModels):
             `LogisticRegression`.
         bounds: what coefficients are within, those of all pairs alike, as in `LogisticRegression`:
             a positive one counts for the second class of its pair.
+        groups: which coefficients are 0 together, as in `LogisticRegression`, those of all models:
+            a column is in the models of all pairs or of none.
+        group_ratio: the share of norms of groups beside absolute values, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
             the null models.

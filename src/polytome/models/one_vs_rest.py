@@ -44,6 +44,10 @@ class OneVsRest(BinaryModels):
             `LogisticRegression`.
         bounds: what coefficients are within, those of all classes alike, as in
             `LogisticRegression`.
+        groups: which coefficients are 0 together, as in `LogisticRegression`, those of all models:
+            a column is in the models of all classes or of none.
+        group_ratio: the share of norms of groups beside absolute values, as in
+            `LogisticRegression`.
         solver: "auto", or as in `LogisticRegression`.
         tol: the fit stops when the sum of the objectives is proved to be within `tol` times that of
             the null models.

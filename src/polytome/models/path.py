@@ -21,6 +21,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.models.bounds import Bounds
 from polytome.models.features import FeatureScale, checked_features, refuse_foreign_arrays
 from polytome.models.fitting import Plan, Problem, keep_fit, objective_of, penalty_of
+from polytome.models.groups import Groups
 from polytome.models.higher import higher
 from polytome.models.labels import Labels, class_weights, hard_labels, is_soft, row_weights, soft_labels
 from polytome.models.logistic import LogisticRegression
@@ -94,6 +95,8 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         penalty_weights: what the penalty of each column's coefficients is multiplied by; 0 leaves a
             column in the model at every strength.
         bounds: what coefficients are within, at every strength.
+        groups: which coefficients are 0 together, at every strength.
+        group_ratio: where there are groups, the share of their norms beside absolute values.
         solver: "auto", or what `LogisticRegression` takes.
         tol: each fit is proved to be within `tol` times the null model's objective of its minimum.
         max_iter: most iterations of each fit.
@@ -146,6 +149,8 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         scale: FeatureScale = None,
         penalty_weights: PenaltyWeights = None,
         bounds: Bounds = None,
+        groups: Groups = None,
+        group_ratio: float = 1.0,
         solver: str | Solver = "auto",
         tol: float = 1e-4,
         max_iter: int = 10_000,
@@ -162,6 +167,8 @@ class RegularizationPath(BaseEstimator):  # type: ignore[misc]  # scikit-learn i
         self.scale = scale
         self.penalty_weights = penalty_weights
         self.bounds = bounds
+        self.groups = groups
+        self.group_ratio = group_ratio
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

@@ -351,18 +351,34 @@ class GroupLasso:
             norms = self.norms(coefficients - centre)
         return np.asarray(np.where(corner > 0, centre, mean))
 
+    def multiple_of_corners(self, gradient: Array) -> float:
+        """The least multiple of all corners that a gradient is within, where what has no penalty
+        does not count: with it as the strength's factor, all coefficients are 0."""
+        sizes, penalised = np.abs(gradient), self.group_corner > 0
+        norms = self.norms(sizes)
+        if self.has_absolute_values:
+            return float(self._multiples(sizes, np.flatnonzero(penalised & (norms > 0))).max(initial=0.0))
+        return float((norms[penalised] / self.group_corner[penalised]).max(initial=0.0))
+
     def _dual_norms(self, sizes: Array, of: Array) -> Array:
-        """Of some groups that have corners the v at which what is beyond v times the corners of
-        absolute values is as long as v times the group's, for absolute values (n_features,
-        n_outputs) of a gradient; no less than 1, and rounded up; 1 of all others.
+        """The dual norms of some groups that have corners, for absolute values (n_features,
+        n_outputs) of a gradient; no less than 1, and rounded up; 1 of all others."""
+        found = np.ones(len(self.group_corner))
+        own = np.flatnonzero(of & (self.norms(self.beyond(sizes)) > self.group_corner))
+        if len(own):
+            rounded_up = 1 + (sizes.size + 40) * 4 * _UNIT
+            found[own] = np.maximum(self._multiples(sizes, own) * rounded_up, 1.0)
+        return found
+
+    def _multiples(self, sizes: Array, own: Array) -> Array:
+        """Of these groups, which have corners and are not 0, the v at which what is beyond v times
+        the corners of absolute values is as long as v times the group's.
 
         The length of `max(s sizes - corner, 0)` is convex in s = 1 / v, so that Newton's method
         from above goes down to the root.
         """
-        found = np.ones(len(self.group_corner))
-        own = np.flatnonzero(of & (self.norms(self.beyond(sizes)) > self.group_corner))
         if not len(own):
-            return found
+            return np.zeros(0)
         entries = np.isin(self.groups, own)
         place, n_own = np.searchsorted(own, self.groups[entries]), len(own)
         corner = np.broadcast_to(self.absolute_corner, sizes.shape)[entries]
@@ -383,9 +399,7 @@ class GroupLasso:
             if not (following < s).any():
                 break
             s = following
-        rounded_up = 1 + (sizes.size + 40) * 4 * _UNIT
-        found[own] = np.maximum(largest / (s * group_corner) * rounded_up, 1.0)
-        return found
+        return np.asarray(largest / (s * group_corner))
 
     def _of_groups(self, of_columns: float | Array) -> Array:
         """A number of each column, alike in a group, as one of each group."""

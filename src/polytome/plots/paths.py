@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from polytome.evaluation.explain import feature_names
 from polytome.evaluation.ordering import largest
 from polytome.models.cross_validation import chosen_by_rule
+from polytome.models.groups import group_names, groups_of
 from polytome.plots.display import Display, Paper
 from polytome.plots.drawing import GREY, REFERENCE, figure_of, mark, stroke
 from polytome.plots.labels import EndLabel, key_above, label_ends, literal, short
@@ -41,15 +42,17 @@ class PathDisplay(Display):
 
     Coefficients are multiplied by what their columns were divided by, so that they can be compared
     as the penalty compares them. With more than two classes a line is the norm of a column's
-    coefficients, `(sum_k w_jk^2)^(1/2)`.
+    coefficients, `(sum_k w_jk^2)^(1/2)`; where several columns are a group, the norm of all
+    coefficients of a group, which has the name of its label or of its column of a table.
 
     Args:
         Cs: inverse strengths, rising, (n,).
-        coefficients: one for each column, (n, d).
-        n_active: coefficients that are not 0, (n,).
-        names: the names of the columns.
+        coefficients: one for each column or group, (n, d).
+        n_active: how many coefficients, columns or groups are not 0, (n,).
+        names: the names of the columns or groups.
         what: what a line is, "coefficient" or a norm.
         chosen: the C to be marked; None for none.
+        counted: what `n_active` counts: "coefficients", "columns" or "groups".
 
     Example:
         >>> from polytome import RegularizationPath, load_dataset
@@ -69,6 +72,7 @@ class PathDisplay(Display):
     names: Sequence[str]
     what: str = "coefficient"
     chosen: float | None = None
+    counted: str = "coefficients"
 
     @classmethod
     def from_path(cls, path: RegularizationPath, *, chosen: float | None = None, ax: Any = None) -> Self:
@@ -83,10 +87,18 @@ class PathDisplay(Display):
             sklearn.exceptions.NotFittedError: it was not.
         """
         check_is_fitted(path, "strengths_")
-        coefs = path.coefs_ * path.divisors_
+        coefs, model = path.coefs_ * path.divisors_, path.model_at(0)
         sizes = coefs[:, 0] if coefs.shape[1] == 1 else np.linalg.norm(coefs, axis=1)
+        names: Sequence[str] = feature_names(model)
         what = "coefficient" if coefs.shape[1] == 1 else "norm of a column's coefficients"
-        return cls(path.Cs_, sizes, path.n_active_, feature_names(path.model_at(0)), what, chosen).plot(ax)
+        counted, count = "coefficients", path.n_active_
+        if (groups := groups_of(model, coefs.shape[2], model.source_.encoder)) is not None:
+            counted = "columns"
+            if groups.max() + 1 < len(groups):
+                sizes = np.sqrt(np.array([np.bincount(groups, point * point) for point in sizes]))
+                names, what, counted = group_names(model, groups), "norm of a group's coefficients", "groups"
+            count = np.count_nonzero(sizes, axis=1)
+        return cls(path.Cs_, sizes, count, names, what, chosen, counted).plot(ax)
 
     def _paper(self) -> Paper:
         return 8.6, 4.0, 1, 2
@@ -129,7 +141,7 @@ class PathDisplay(Display):
         above = panel.secondary_xaxis("top")
         above.set_xticks(list(positions), [f"{self.n_active[point]:,}" for point in points])
         above.minorticks_off()
-        above.set_xlabel("coefficients that are not 0")
+        above.set_xlabel(f"{self.counted} that are not 0")
 
     def title(self) -> str:
         """What the picture shows."""
@@ -140,10 +152,11 @@ class PathDisplay(Display):
         """Where the path begins and ends, and which columns come first."""
         entered = [(int(np.flatnonzero(column)[0]), j) for j, column in enumerate(self.coefficients.T) if column.any()]
         first = [self.names[j] for _, j in sorted(entered)[:3]]
-        order = f" The first columns to enter are {', '.join(first)}." if first and self.n_active[0] == 0 else ""
+        lines = "groups" if self.counted == "groups" else "columns"
+        order = f" The first {lines} to enter are {', '.join(first)}." if first and self.n_active[0] == 0 else ""
         return (
-            f"From C = {short(self.Cs[0])} to {short(self.Cs[-1])} the number of coefficients that are not 0 goes from "
-            f"{self.n_active[0]:,} to {self.n_active[-1]:,}.{order}"
+            f"From C = {short(self.Cs[0])} to {short(self.Cs[-1])} the number of {self.counted} that are not 0 goes "
+            f"from {self.n_active[0]:,} to {self.n_active[-1]:,}.{order}"
         )
 
 

@@ -9,7 +9,8 @@ G the gradient of the loss where all that has no penalty is fitted, and w the pe
 Within bounds a strong penalty brings coefficients to V, as near to 0 as these allow, and only what
 a coefficient may do from there counts: where it may grow, `-G_jk` takes the place of the size,
 where it may fall, G_jk; and where V is not 0, squares have a slope there, and
-`l1_ratio + (1 - l1_ratio) |V_jk|` takes the place of the ratio.
+`l1_ratio + (1 - l1_ratio) |V_jk|` takes the place of the ratio. Of groups it is the largest dual
+norm: the least strength at which G is within all corners, of norms and absolute values together.
 
 From one strength to the next the minimum moves little, and the Hessian serves on: a step of the
 quadratic model that the last strength left behind, under the new corners, is an extrapolation of
@@ -45,7 +46,7 @@ from polytome.certificates.rounding import growth
 from polytome.curvature.preconditioner import KroneckerHessian
 from polytome.errors import DataError
 from polytome.objective import Objective
-from polytome.penalties import Bounded, ElasticNet, Penalty, without_bounds
+from polytome.penalties import Bounded, ElasticNet, GroupLasso, Penalty, without_bounds
 from polytome.solvers.choose import Choice
 from polytome.solvers.driver import Callback, Solution, minimize
 from polytome.solvers.iterates import Iterate
@@ -81,7 +82,7 @@ def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
     it as their bounds allow, and the coefficients there.
 
     Args:
-        objective: of the rows; of its penalty only the weights and the bounds count.
+        objective: of the rows; of its penalty only weights, bounds and groups count.
         l1_ratio: the share of absolute values, above 0.
 
     Raises:
@@ -102,6 +103,12 @@ def strength_max(objective: Objective, l1_ratio: float) -> tuple[float, Array]:
     _, gradient = objective.value_and_gradient(W)
     penalised = weights[:, 0] > 0
     slopes = loss_gradient(objective, W, gradient)
+    if isinstance(penalty, GroupLasso):
+        unit = penalty.strength * penalty.l1_ratio / l1_ratio
+        largest = penalty.multiple_of_corners(slopes) * unit
+        summed = np.broadcast_to(objective.sizes.summed[:, None], slopes.shape)
+        is_nothing = largest <= growth(objective.rows.n_rows) * penalty.multiple_of_corners(summed) * unit
+        return _NO_STRENGTH if is_nothing else largest, W
     size = np.abs(slopes)
     if isinstance(penalty, Bounded):
         # Where squares are all that there is, a little of absolute values stands for them.
@@ -262,11 +269,25 @@ class _Continued(ProximalNewton):
         model = None if last is None else last.model
         descent = Descent(objective.at(np.float64), self.largest, start, model, _KEPT_HESSIAN_RATIO)
         if last is not None:
-            gradient = np.abs(loss_gradient(descent.objective, descent.W, descent.gradient))
+            gradient = loss_gradient(descent.objective, descent.W, descent.gradient)
             corner = descent.corner[:-1]
-            descent.expected[:-1] = gradient >= corner - _EXPECTED_SHARE * (last.corner[:-1] - corner)
+            if isinstance(descent.penalty, GroupLasso):
+                assert isinstance(last.penalty, GroupLasso)
+                fall = last.penalty.strength / descent.penalty.strength - 1
+                descent.expected[:-1] = _expected_groups(descent.penalty, gradient, 1 - _EXPECTED_SHARE * fall)
+            else:
+                least = corner - _EXPECTED_SHARE * (last.corner[:-1] - corner)
+                descent.expected[:-1] = np.abs(gradient) >= least
             if descent.limits is not None:  # one at a bound rarely leaves it
                 inside = (descent.limits[0] < descent.W) & (descent.limits[1] > descent.W)
                 descent.expected &= inside
         self.walk.last = descent
         yield from self.steps(descent)
+
+
+def _expected_groups(penalty: GroupLasso, gradient: Array, part: float) -> Array:
+    """Of each coefficient whether its group's gradient is beyond this part of all its corners."""
+    if part <= 0:
+        return np.ones(gradient.shape, dtype=bool)
+    is_beyond = penalty.norms(penalty.beyond(gradient / part)) >= penalty.group_corner
+    return np.broadcast_to(is_beyond[penalty.groups][:, None], gradient.shape)

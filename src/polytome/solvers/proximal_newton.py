@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag, lapack
+from scipy.linalg import blas, block_diag, lapack
 
 from polytome import native
 from polytome.certificates.fenchel import quick_gap
@@ -33,10 +34,14 @@ _FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it ta
 _ALWAYS_WHOLE = 300  # coefficients: fewer are one working set
 _LEAST_ADDED = 50  # coefficients that join a working set at a time, if so many would move
 _ROUNDS, _SWEEPS = 60, 30  # of the model: sweeps, and then a step of all coefficients that are not 0
-_GROUP_SWEEPS = 5  # over groups, before such a step: a sweep over groups takes many times as long
+_GROUP_SWEEPS = 20  # over groups, before such a step
 _MAX_HALVINGS = 30
 _MODEL_ACCURACY = 3e-3  # times the gap's part of the objective: of a corner, what a slope may exceed it by
 _SLOPE_LEFT = 1e-3  # of the steepest descent: what is left of it where there is no corner
+_COARSE_OPERATIONS = 1e9  # of the Hessian of whole groups: from there on
+_COARSE_GAP = 1e-6  # and above this part of the objective, float32 and some of the rows are enough
+_LEFT_OUT = 0.05  # of the mean of p_k p_l: rows with less are left out of a coarse product of two classes
+_COARSE_LIFT = 1e-6  # of the diagonal, beyond what float32 loses
 _FLAT = 1e-13  # of the largest eigenvalue, or of the diagonal: rounding
 
 
@@ -172,7 +177,10 @@ class Descent:
     def _form_model(self, chosen: Array) -> None:
         self.passes += 1
         self.is_fresh = True
-        self.model = Model.at(self.objective, self.W, self._with_expected(chosen), self.is_free, self.groups)
+        chosen = self._with_expected(chosen)
+        is_coarse = self.objective.rows.n_rows * float(chosen.sum()) ** 2 > _COARSE_OPERATIONS
+        is_coarse &= self.gap > _COARSE_GAP * self.value
+        self.model = Model.at(self.objective, self.W, chosen, self.is_free, self.groups, is_coarse)
 
     def _widen_model(self, chosen: Array) -> None:
         """More coefficients for the model, with their curvature where the others have theirs; or a
@@ -186,10 +194,27 @@ class Descent:
         self.model = self.model.widened(self.objective, both, self.is_free, self.groups)
 
     def _with_expected(self, chosen: Array) -> Array:
-        """With those that are expected, as far as there is room."""
-        if (room := self.largest - int(chosen.sum())) > 0:
+        """With those that are expected, as far as there is room; of groups whole ones."""
+        room = self.largest - int(chosen.sum())
+        if isinstance(self.penalty, GroupLasso):
+            return chosen | self._expected_groups(self.penalty, chosen, room)
+        if room > 0:
             chosen = chosen | _first(self.expected & ~chosen, np.abs(self.gradient), room)
         return chosen
+
+    def _expected_groups(self, penalty: GroupLasso, chosen: Array, room: int) -> Array:
+        """Which coefficients are of groups that are expected and not chosen, those that would move
+        fastest first."""
+        offered = np.zeros(len(penalty.group_corner), dtype=bool)
+        offered[penalty.groups[(self.expected & ~chosen)[:-1].any(axis=1)]] = True
+        urgency = penalty.norms(self.gradient[:-1]) / np.where(penalty.group_corner > 0, penalty.group_corner, np.inf)
+        order = np.argsort(np.where(offered, -urgency, np.inf), kind="stable")[: int(offered.sum())]
+        sizes = np.bincount(penalty.groups) * self.objective.shape[1]
+        taken = np.zeros(len(offered), dtype=bool)
+        taken[order[np.cumsum(sizes[order]) <= room]] = True
+        found = np.zeros(self.W.shape, dtype=bool)
+        found[:-1] = taken[penalty.groups][:, None]
+        return found
 
     def _working_set(self) -> Array:
         """The coefficients that are not 0, those that have no penalty, and those that would move;
@@ -294,10 +319,19 @@ class Model:
     blocks: tuple[_BlockModel, ...]
     W: Array
     hessians: tuple[Array, ...] | None
+    is_coarse: bool = False
 
     @classmethod
-    def at(cls, objective: Objective, W: Array, chosen: Array, is_free: Array, groups: Array | None) -> Model:
-        """The model at a point: a pass over the rows."""
+    def at(
+        cls,
+        objective: Objective,
+        W: Array,
+        chosen: Array,
+        is_free: Array,
+        groups: Array | None,
+        is_coarse: bool = False,
+    ) -> Model:
+        """The model at a point: a pass over the rows; of whole groups perhaps a coarse one."""
         chosen_ones, n_columns = _Chosen.of(objective, chosen), objective.shape[0]
         is_quick = objective.rows.is_sparse or 2 * int(chosen.sum()) > objective.size
         if is_quick and native.makes_derivatives(n_columns, objective.size):
@@ -308,9 +342,10 @@ class Model:
             whole = objective.hessian_blocks(W)
             hessians = [H[np.ix_(own, own)] for own, H in zip(within, whole, strict=True)]
             return cls._of(objective, W, chosen, is_free, groups, hessians, None)
-        a_pass = _ChosenHessian(objective.loss, objective.rows.columns, W, chosen_ones.features, chosen_ones.places)
-        of_loss = tuple(H / objective.total_weight for H in objective.rows.reduce(a_pass))
-        return cls._of(objective, W, chosen, is_free, groups, _with_quadratic(objective, chosen_ones, of_loss), of_loss)
+        of_loss = chosen_ones.hessian(objective, W, is_coarse)
+        hessians = _with_quadratic(objective, chosen_ones, of_loss)
+        found = cls._of(objective, W, chosen, is_free, groups, hessians, of_loss)
+        return replace(found, is_coarse=True) if is_coarse else found
 
     def widened(self, objective: Objective, chosen: Array, is_free: Array, groups: Array | None) -> Model:
         """The model of more coefficients at the same point: a pass over the rows, for the products
@@ -319,17 +354,16 @@ class Model:
         chosen_ones, is_new = _Chosen.of(objective, chosen), (chosen & ~self.chosen).T
         columns = np.append(chosen_ones.features, objective.shape[0] - 1)
         added = tuple(np.flatnonzero(is_new[k, columns[own]]) for k, own in enumerate(chosen_ones.places))
-        loss, rows = objective.loss, objective.rows
-        a_pass = _ChosenHessian(loss, rows.columns, self.W, chosen_ones.features, chosen_ones.places, added)
         of_loss = []
-        for numbers, H, border in zip(chosen_ones.numbers, self.hessians, rows.reduce(a_pass), strict=True):
+        borders = chosen_ones.hessian(objective, self.W, self.is_coarse, added)
+        for numbers, H, border in zip(chosen_ones.numbers, self.hessians, borders, strict=True):
             own, widened = is_new.ravel()[numbers], np.empty((len(numbers), len(numbers)))
             widened[np.ix_(~own, ~own)] = H
-            border /= objective.total_weight
             widened[:, own], widened[own] = border, border.T
             of_loss.append(widened)
         hessians = _with_quadratic(objective, chosen_ones, tuple(of_loss))
-        return self._of(objective, self.W, chosen, is_free, groups, hessians, tuple(of_loss))
+        found = self._of(objective, self.W, chosen, is_free, groups, hessians, tuple(of_loss))
+        return replace(found, is_coarse=self.is_coarse)
 
     @classmethod
     def _of(
@@ -415,13 +449,33 @@ class _Chosen:
         flat = [k * n_columns + columns[own] for k, own in enumerate(places)]
         return cls(features, places, flat if loss.separable else [np.concatenate(flat)])
 
+    def hessian(
+        self, objective: Objective, W: Array, is_coarse: bool, added: tuple[Array, ...] | None = None
+    ) -> tuple[Array, ...]:
+        """The Hessian of the mean loss, in blocks, or where some places are added its columns for
+        these."""
+        loss, rows, total = objective.loss, objective.rows, objective.total_weight
+        first = self.places[0]
+        if loss.is_cross_entropy and not loss.separable and all(np.array_equal(first, own) for own in self.places):
+            # Of whole groups the products of columns are needed once for each two classes.
+            new = None if added is None else first[added[0]]
+            (grams,) = rows.reduce(_PairedHessian(loss, rows.columns, W, self.features, first, new, is_coarse))
+            grams /= total
+            if is_coarse:
+                at = np.arange(len(first)) if added is None else added[0], np.arange(grams.shape[2])
+                grams[:, at[0], at[1]] *= 1 + _COARSE_LIFT
+            return (_of_all_classes(grams, loss.n_outputs),)
+        a_pass = _ChosenHessian(loss, rows.columns, W, self.features, self.places, added)
+        return tuple(H / total for H in rows.reduce(a_pass))
+
 
 def _with_quadratic(objective: Objective, chosen_ones: _Chosen, of_loss: tuple[Array, ...]) -> list[Array]:
     """Hessians of the loss with the penalty's curvature."""
     quadratic, hessians = quadratic_of(objective).T.ravel(), []
     for own, H in zip(chosen_ones.numbers, of_loss, strict=True):
-        H = H.copy()
-        H[np.diag_indices_from(H)] += quadratic[own]
+        if quadratic[own].any():
+            H = H.copy()
+            H[np.diag_indices_from(H)] += quadratic[own]
         hessians.append(H)
     return hessians
 
@@ -443,15 +497,15 @@ class _BlockModel:
         p, f = np.flatnonzero(~is_free), np.flatnonzero(is_free)
         if groups is not None:
             p = p[np.argsort(groups[p], kind="stable")]
-        mixed, S = H[np.ix_(f, p)], H[np.ix_(p, p)]
+        mixed, S = H[np.ix_(f, p)], np.ascontiguousarray(H[np.ix_(p, p)])
         inverse = np.zeros((len(f), len(f)))
         if len(f):
             # What is the same in every class of a softmax has no curvature.
             eigenvalues, directions = np.linalg.eigh(H[np.ix_(f, f)])
             kept = eigenvalues > _FLAT * max(float(eigenvalues.max()), 0.0)
             inverse = (directions[:, kept] / eigenvalues[kept]) @ directions[:, kept].T
-            S = S - mixed.T @ (inverse @ mixed)
-        S = np.ascontiguousarray(S)
+            if len(p):  # in place, seen from the side: a large matrix takes longer to be made than added to
+                S = blas.dgemm(-1.0, mixed.T, inverse @ mixed, 1.0, S.T, overwrite_c=True).T
         found = None
         if groups is not None:
             starts = np.flatnonzero(np.diff(groups[p], prepend=-2))
@@ -613,25 +667,29 @@ def _go_on_groups(H: Array, g: Array, w: Array, groups: native.Groups, corners: 
     is_active = counts > 0
     counts, sizes, corner, absolute = (each[is_active] for each in (counts, sizes, *corners))
     inside, own_w, of_each = np.append(0, np.cumsum(counts)), w[support], np.repeat(absolute, counts)
-    own = H[np.ix_(support, support)]
-    diagonal = np.diag_indices_from(own)
-    own[diagonal] += _FLAT * own[diagonal].max() + np.repeat(corner / sizes, counts)
-    for first, end, size, of_group in zip(inside, inside[1:], sizes, corner, strict=False):
-        along = own_w[first:end] / size
-        own[first:end, first:end] -= of_group / size * np.outer(along, along)
-    factor, failed = lapack.dpotrf(own, lower=True, overwrite_a=True)
+    own = H.copy() if len(support) == len(w) else H[np.ix_(support, support)]
+    diagonal = own.reshape(-1)[:: len(own) + 1]
+    diagonal += _FLAT * diagonal.max() + np.repeat(corner / sizes, counts)
+    along, parts = own_w / np.repeat(sizes, counts), corner / sizes
+    for first, end, part in zip(inside.tolist(), inside[1:].tolist(), parts.tolist(), strict=False):
+        unit = along[first:end]
+        own[first:end, first:end] -= part * unit[:, None] * unit
+    # Seen from the side a symmetric matrix is in the order of LAPACK, and is not copied.
+    factor, failed = lapack.dpotrf(own.T, lower=True, clean=False, overwrite_a=True)
     if failed:
         return
     signs = of_each * np.sign(own_w)
     slope = g[support] + np.repeat(corner / sizes, counts) * own_w + signs
     step, _ = lapack.dpotrs(factor, -slope, lower=True)
+    whole = np.zeros_like(w)
     for _ in range(_MAX_HALVINGS):
         trial, way = own_w + step, step
         passing = (trial * own_w < 0) & (of_each > 0)
         if passing.any():
             trial[passing] = 0.0
             way = trial - own_w
-        moved = H[:, support] @ way
+        whole[support] = way
+        moved = H @ whole
         norms = np.sqrt(np.add.reduceat(trial * trial, inside[:-1]))
         change = float((g[support] + signs) @ way) + 0.5 * float(way @ moved[support])
         change += float((corner * (norms - sizes)).sum())
@@ -670,11 +728,7 @@ class _ChosenHessian:
         outputs = loss.outputs_of(block.target)
         raw = self.columns.to_raw(self.W)
         m, u = loss.curvature(block_scores(block, raw[:, outputs]), block.target)
-        chosen: Any = block.X[:, features]
-        dense = chosen.toarray() if hasattr(chosen, "toarray") else chosen
-        X = np.ones((len(block.weight), len(features) + 1))
-        np.subtract(dense, self.columns.shift[features], out=X[:, :-1])
-        X[:, :-1] *= self.columns.scale[features]
+        X = _standardized(block, self.columns, features)
         weight, own_outputs = block.weight, np.arange(loss.n_outputs)[outputs].tolist()
         if self.added is not None:
             return self._border(X, weight, np.maximum(m, 0.0), u, own_outputs)
@@ -705,3 +759,75 @@ class _ChosenHessian:
             weighted[:, inside] += X[:, new[k]] * (weight * m[:, k])[:, None]
             rows.append(X[:, own].T @ weighted)
         return (np.vstack(rows),)
+
+
+def _standardized(block: Block, columns: Columns, features: Array) -> Array:
+    """Standardized columns of a block, and a column of ones, float64."""
+    chosen: Any = block.X[:, features]
+    dense = chosen.toarray() if hasattr(chosen, "toarray") else chosen
+    X = np.ones((len(block.weight), len(features) + 1))
+    np.subtract(dense, columns.shift[features], out=X[:, :-1])
+    X[:, :-1] *= columns.scale[features]
+    return X
+
+
+@dataclass(frozen=True, eq=False)
+class _PairedHessian:
+    """The Hessian of a softmax with respect to the coefficients of all classes of chosen columns,
+    weighted and added up, as a product of columns for each two classes k < l:
+
+        diag(p) - p p' = sum_{k < l} p_k p_l (e_k - e_l) (e_k - e_l)'
+
+    In a coarse one rows whose p_k p_l is next to nothing are left out of the product of k and l,
+    and products are made in float32: what is left is still a sum of squares, for a step's model and
+    nothing else.
+
+    Args:
+        loss: a softmax, perhaps with an offset.
+        columns: how the columns are standardised.
+        W: coefficients for standardised columns, float64.
+        features: the chosen columns.
+        places: those of each class among these; the intercept comes after them.
+        added: of these places those that are wanted with all, for a border; None for all.
+        is_coarse: whether digits and rows that hardly count may be left out.
+    """
+
+    loss: Loss
+    columns: Columns
+    W: Array
+    features: Array
+    places: Array
+    added: Array | None = None
+    is_coarse: bool = False
+    joined = 0
+
+    def of_block(self, block: Block) -> Sums:
+        raw = self.columns.to_raw(self.W)
+        _, p = self.loss.curvature(block_scores(block, raw), block.target)
+        assert p is not None
+        X, new = _standardized(block, self.columns, self.features), self.added
+        X = X if len(self.places) == X.shape[1] else X[:, self.places]
+        is_new: Any = slice(None) if new is None else np.searchsorted(self.places, new)
+        if self.is_coarse:
+            X = X.astype(np.float32)
+        n_classes = p.shape[1]
+        grams = np.empty((n_classes * (n_classes - 1) // 2, X.shape[1], X[:, is_new].shape[1]))
+        for place, (k, other) in enumerate(combinations(range(n_classes), 2)):
+            share, own = block.weight * p[:, k] * p[:, other], X
+            if self.is_coarse:
+                counts = np.flatnonzero(share > _LEFT_OUT * share.mean())
+                share, own = share[counts], X[counts]
+            own = own * np.sqrt(share).astype(X.dtype)[:, None]
+            grams[place] = own.T @ (own if new is None else own[:, is_new])
+        return (grams,)
+
+
+def _of_all_classes(grams: Array, n_classes: int) -> Array:
+    """The Hessian, or its columns, of products for each two classes."""
+    _, n, n_new = grams.shape
+    found = np.zeros((n_classes, n, n_classes, n_new))
+    for gram, (k, other) in zip(grams, combinations(range(n_classes), 2), strict=True):
+        found[k, :, k] += gram
+        found[other, :, other] += gram
+        found[k, :, other] = found[other, :, k] = -gram
+    return found.reshape(n_classes * n, n_classes * n_new)
