@@ -74,6 +74,7 @@ from polytome.cli.recalibrate import Correction, Prior, Recalibrate
 from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
+from polytome.cli.term_options import Crosses, Powers, Splines, terms_from
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -140,6 +141,9 @@ def train(
     numbers: Numbers = None,
     names: Names = None,
     min_level_count: MinLevelCount = 1,
+    cross: Crosses = None,
+    spline: Splines = None,
+    power: Powers = None,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -198,6 +202,7 @@ def train(
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
       polytome train visits.csv --target ill --test-fraction 0.2 --group patient
       polytome train messages.tsv --target label --text message
+      polytome train people.csv --target income --spline age=5 --cross 'age*sex'
       polytome train counts.csv --target survived --weight cases
       polytome train people.csv --target income --C inf --reference town=Oslo
       zcat people.csv.gz | polytome train - --target income --id customer
@@ -250,6 +255,7 @@ def train(
         )
     check_settings(settings, test_fraction)
     by, beside = split_by(group, time_column, test_fraction)
+    terms = terms_from(cross, spline, power)
     text_options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
     table: dict[str, Any] = {
         "target": target,
@@ -263,6 +269,7 @@ def train(
     chosen = {"read_limit": read_limit, "drop": drop or (), "categories": categories or ()}
     if (why := why_read(sources, memory, workers)) is not None:
         refused = {"--data": data, "--read-limit": read_limit, "--offset": offset, "--encoding": encoding}
+        refused |= {"--cross": cross, "--spline": spline, "--power": power}
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_text_beside_streams(sources, why, text, text_options)
         check_solver_beside_streams(sources, why, solver)
@@ -277,7 +284,7 @@ def train(
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
-    texts = {"text": text or (), "text_options": text_options, "encoding": encoding}
+    texts = {"terms": terms, "text": text or (), "text_options": text_options, "encoding": encoding}
     rows = _read(source, data, {**table, **chosen, **texts, "beside": beside})
     rows = prepared_source(rows, positive, test_fraction, seed, by)
     if test is not None:

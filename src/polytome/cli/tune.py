@@ -40,6 +40,7 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, print_json, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, model_line, show_certificate, show_evaluation, show_facts, show_table
+from polytome.cli.term_options import Crosses, Powers, Splines, terms_from
 from polytome.cli.text_options import (
     Analyzer,
     Encoding,
@@ -158,6 +159,9 @@ def tune(
     numbers: Numbers = None,
     names: Names = None,
     min_level_count: MinLevelCount = 1,
+    cross: Crosses = None,
+    spline: Splines = None,
+    power: Powers = None,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -223,7 +227,8 @@ def tune(
         )
     chosen = {"read_limit": read_limit, "drop": [*(drop or ()), *left_out], "categories": categories or ()}
     options = text_options_of(analyzer, ngrams, min_count, max_features, hashing, lowercase, tfidf)
-    texts = {"text": text or (), "text_options": options, "encoding": encoding}
+    terms = terms_from(cross, spline, power)
+    texts = {"terms": terms, "text": text or (), "text_options": options, "encoding": encoding}
     _refuse_columns_of_data_sets(source, left_out)
     try:
         rows = _read(source, data, {**table, **chosen, **texts}, positive)

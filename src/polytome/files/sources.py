@@ -657,6 +657,7 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
                 "references": "reference",
                 "beside": "group or --time",
                 "ids": "id",
+                "terms": "cross, --spline or --power",
             }.get(name, name.replace("_", "-"))
             named = option.replace(" or --", ", ") if name == "beside" else name
             raise ArgumentError(f"{named}: {source} is {what} and takes no --{option}; the option is for tables")

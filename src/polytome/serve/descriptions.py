@@ -64,7 +64,8 @@ def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
     number and the level that most rows have."""
     found = []
     start = 0
-    for column in encoder_of(model).columns:
+    moved = {name for column in encoder_of(model).columns if column.term for name in column.term.of}
+    for column in encoder_of(model).read_columns:
         is_number = column.kind == "number"
         facts: dict[str, Any] = dict.fromkeys(("low", "mean", "high", "usual"))
         if training is not None and is_number:
@@ -75,6 +76,6 @@ def _features(model: Fitted, training: Any) -> list[dict[str, Any]]:
             means = training.mean[start : start + column.width]
             facts["usual"] = column.levels[int(np.argmax(column.by_level(means, of_reference=1.0 - means.sum())))]
         levels = {"levels": list(column.levels), "reference": column.reference}
-        found.append({"name": column.name, "kind": column.kind, **levels, **facts})
+        found.append({"name": column.name, "kind": column.kind, **levels, **facts, "in_terms": column.name in moved})
         start += column.width
     return found

@@ -91,6 +91,10 @@ _MODEL = _object(
                         "type": ["string", "null"],
                         "description": "The level that coefficients compare the others with, if there is one.",
                     },
+                    "in_terms": {
+                        "type": "boolean",
+                        "description": "Whether products, powers or splines are made of it; flips are not sought then.",
+                    },
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
                     "usual": {
                         "type": ["string", "null"],
@@ -182,7 +186,7 @@ def document(app: FastAPI, served: ServedModel) -> bytes:
         served: the model.
     """
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    columns = served.encoder.columns
+    columns = served.encoder.read_columns
     by_position: Json = {
         "type": "array",
         "items": {"type": ["number", "string", "boolean", "null"]},
@@ -224,7 +228,7 @@ def _example(served: ServedModel) -> dict[str, Any]:
     """A row that the model takes: zeros, the first level of each category, and some text."""
     return {
         column.name: "some text" if column.kind == "text" else column.levels[0] if column.levels else 0.0
-        for column in served.encoder.columns
+        for column in served.encoder.read_columns
     }
 
 

@@ -44,6 +44,7 @@ from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_t
 from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
 from polytome.tables.schemas import find_column, find_columns, find_ids, learn_encoder
+from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -121,6 +122,7 @@ class TableOptions(RowOptions, total=False):
     numbers: str | Mapping[str, str] | None
     names: Sequence[str]
     min_level_count: int
+    terms: Terms | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ def read_table(
     ids: Sequence[str] = (),
     names: Sequence[str] = (),
     min_level_count: int = 1,
+    terms: Terms | None = None,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -228,6 +231,7 @@ def read_table(
             them for other such tables.
         min_level_count: in how many rows of training a level of a category must occur. Rarer ones
             count as one level, "(other)", as do levels that training never saw.
+        terms: columns that are made of others; see `terms_of`. None for none.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -288,11 +292,11 @@ def read_table(
             frame = read_frame(file, kind, "no" if names else header, expected)
             frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True) if names else frame
         options: Any = drop or categories or marks or weight or dates or references or text_options or beside
-        options = options or numbers or names or min_level_count != 1
+        options = options or numbers or names or min_level_count != 1 or terms
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories, dates, references, numbers, names, marks and text are for "
-                "training; the model knows its columns"
+                f"{place}: target, weight, drop, categories, dates, references, numbers, names, marks, text and terms "
+                "are for training; the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -305,7 +309,13 @@ def read_table(
                 "references": references,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
-            rules |= {"numbers": numbers, "ids": ids, "layout": names, "min_level_count": min_level_count}
+            rules |= {
+                "numbers": numbers,
+                "ids": ids,
+                "layout": names,
+                "min_level_count": min_level_count,
+                "terms": terms,
+            }
             if text_options is not None and not text:
                 raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
             table = _train(frame, target, rules, beside)
@@ -315,8 +325,11 @@ def read_table(
             encoder = keeping(encoder, ids, frame.names, place) if ids else encoder
             table = encode_rows(frame, encoder if labels else replace(encoder, target=None), missing, unknown)
     else:
-        if numbers or ids or names or min_level_count != 1:
-            raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
+        if numbers or ids or names or min_level_count != 1 or terms:
+            raise ArgumentError(
+                f"{place}: numbers, ids, names, min_level_count, crosses, splines and powers need named columns; this "
+                "has none"
+            )
         options = drop or marks or categories or weight or text or dates or references or beside
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(

@@ -65,6 +65,11 @@ export class TableInput {
     return false;
   }
 
+  /** Whether products, powers or splines are made of features. */
+  get hasTerms() {
+    return this.features.some((feature) => feature.in_terms);
+  }
+
   #placeOf(name) {
     return this.features.findIndex((feature) => feature.name === name);
   }
