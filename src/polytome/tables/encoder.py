@@ -346,8 +346,10 @@ class Encoder:
         assert column.term is not None
         wrong = ~np.isfinite(values)
         if wrong.any():
-            why = f"{{value}} is too large for {column.name!r}, which is made of it; correct the cell, or train without"
-            refuse_first(frame, column.term.of[0], wrong, why)
+            what = (
+                f"{{value}} is too large for {column.name!r}, which is made of it; correct the cell, or train without"
+            )
+            refuse_first(frame, column.term.of[0], wrong, f"{what} the term")
 
     def labels(self, frame: Frame) -> NDArray[Any] | None:
         """Read the target column of a frame.

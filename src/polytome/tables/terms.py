@@ -250,10 +250,10 @@ def knots_of(values: Array, count: int) -> tuple[float, ...] | None:
     """
     outer = 0.1 if count == FEWEST_KNOTS else 0.05 if count <= 6 else 0.025
     shares = np.linspace(outer, 1 - outer, count)
+    different = np.unique(values)
+    if len(different) < count:
+        return None
     knots = np.quantile(values, shares)
     if (np.diff(knots) <= 0).any():
-        different = np.unique(values)
-        if len(different) < count:
-            return None
         knots = np.quantile(different, shares)
     return tuple(knots.tolist())
