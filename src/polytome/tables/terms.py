@@ -33,8 +33,12 @@ __all__ = ["FEWEST_KNOTS", "MOST_KNOTS", "MOST_POWER", "Bend", "Term", "Terms", 
 
 Array = NDArray[Any]
 Kind: TypeAlias = Literal["product", "levels", "cross", "power", "spline"]
-FEWEST_KNOTS, MOST_KNOTS = 3, 20
+FEWEST_KNOTS = 3
+"""A spline with fewer knots is a straight line."""
+MOST_KNOTS = 20
+"""Of a spline; quantiles beyond 20 follow the rows rather than what they have in common."""
 MOST_POWER = 9
+"""The largest exponent."""
 _BETWEEN = "*"
 
 
