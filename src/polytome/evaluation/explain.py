@@ -160,7 +160,8 @@ class Contributions:
 
     def _by_column_and_term(self, encoder: Encoder) -> Contributions:
         names: list[str] = []
-        values, reference = [], []
+        values: list[Array] = []
+        reference: list[Any] = []
         for name, columns, start, end in _together(encoder):
             column, part = columns[0], self.values[:, :, start:end]
             if column.terms is None:

@@ -85,7 +85,7 @@ _MODEL = _object(
             "items": _object(
                 {
                     "name": {"type": "string"},
-                    "kind": {"enum": ["number", "category", "text"]},
+                    "kind": {"enum": ["number", "category", "text", "date"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
                     "reference": {
                         "type": ["string", "null"],
@@ -98,9 +98,16 @@ _MODEL = _object(
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
                     "usual": {
                         "type": ["string", "null"],
-                        "description": "The most frequent level in the training rows.",
+                        "description": "The most frequent level in the training rows; a usual date.",
                     },
-                }
+                },
+                {
+                    "parts": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "Of a date, what counts of it. A row may have the date, or its parts.",
+                    }
+                },
             ),
         },
         "image_shape": {"type": ["array", "null"], "items": {"type": "integer"}},

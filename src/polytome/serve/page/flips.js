@@ -17,7 +17,7 @@ export class Flips {
   }
 
   show(flips, labelNow) {
-    const possible = flips.filter((flip) => flip.flipped !== null);
+    const possible = flips.filter((flip) => flip.flipped !== null && this.input.has(flip.feature));
     const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
     this.section.hidden = flips.length === 0;
     this.lead.textContent = leadOf(labelNow, possible.length, fixed, this.input.hasTerms);
