@@ -33,6 +33,7 @@ from polytome.tables.data_frames import DATA_FRAME, DataFrame, frame_of, is_data
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
+from polytome.tables.readers.addresses import check_no_password, is_address, read_address
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
@@ -187,7 +188,9 @@ def read_table(
 
     Args:
         path: the file, or a folder of IDX files; see the list of endings above. `-` is the standard
-            input. Or a data frame of pandas, polars or Arrow, whose index is no column.
+            input. The address of a database as SQLAlchemy has it, such as
+            `postgresql://reader@host/shop#customers`. Or a data frame of pandas, polars or Arrow,
+            whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -268,7 +271,10 @@ def read_table(
     _check_choice("header", header, ("auto", "yes", "no"))
     check_min_level_count(min_level_count)
     file, kind, place = None, "frame", DATA_FRAME
-    if not is_data_frame(path):
+    if is_address(path):
+        kind, place = "address", str(path)
+        check_no_password(place)
+    elif not is_data_frame(path):
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
         file = InputFile(fspath(path), read_limit)
@@ -284,7 +290,7 @@ def read_table(
             what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
             raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
         if file is None:
-            frame = frame_of(path)
+            frame = read_address(place, read_limit) if kind == "address" else frame_of(path)
         elif kind == "texts":
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
