@@ -145,9 +145,10 @@ def calibration_bins(
     found = []
     for j in np.flatnonzero(n):
         share, effective = hits[j] / sums[j], sums[j] ** 2 / squares[j]
-        ends = map(float, binomial_interval(share * effective, effective))
-        bounds, mean = (float(edges[j]), float(edges[j + 1])), float(total[j] / sums[j])
-        found.append(Bin(*bounds, int(n[j]), mean, float(share), *ends, float(sums[j])))
+        lower, upper = map(float, binomial_interval(share * effective, effective))
+        mean, weight_of_bin = float(total[j] / sums[j]), float(sums[j])
+        bounds = float(edges[j]), float(edges[j + 1])
+        found.append(Bin(*bounds, int(n[j]), mean, float(share), lower, upper, weight_of_bin))
     return tuple(found)
 
 

@@ -101,7 +101,7 @@ def why_streamed(
     """
     limit = bytes_of(memory)
     names = [str(source)] if isinstance(source, str | PathLike) else [str(name) for name in source]
-    if names == [name for name in names if is_address(name)][:1] and limit is workers is None:
+    if names == [name for name in names if is_address(name)][:1] and limit is None and workers is None:
         return None
     if len(names) > 1:
         for name in names:
