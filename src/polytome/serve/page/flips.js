@@ -17,7 +17,7 @@ export class Flips {
   }
 
   show(flips, labelNow) {
-    const possible = flips.filter((flip) => flip.flipped !== null && this.input.has(flip.feature));
+    const possible = flips.filter((flip) => flip.flipped !== null);
     const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
     this.section.hidden = flips.length === 0;
     this.lead.textContent = leadOf(labelNow, possible.length, fixed, this.input.hasTerms);
@@ -30,17 +30,19 @@ export class Flips {
     const words = element("p", "");
     words.append(
       element("b", "", flip.feature),
-      ` from ${input.textOf(flip.feature)} to `,
+      ` from ${input.has(flip.feature) ? input.textOf(flip.feature) : flip.value} to `,
       element("b", "", next),
       " would make it ",
       element("b", "", flip.label),
     );
+    const line = document.createElement("li");
+    line.append(words);
+    if (!input.has(flip.feature)) return line; // a part of a date has no field
     const button = element("button", "", "Try it");
     button.type = "button";
     button.setAttribute("aria-label", `Try it: ${flip.feature} ${next}`);
     button.addEventListener("click", () => input.change(flip.feature, next));
-    const line = document.createElement("li");
-    line.append(words, button);
+    line.append(button);
     return line;
   }
 }
