@@ -200,3 +200,15 @@ def _frame(table: pandas.DataFrame) -> Any:
     from polytome.tables.data_frames import frame_of
 
     return frame_of(table)
+
+
+def test_a_level_that_only_held_out_rows_have_is_in_no_term() -> None:
+    n = 60
+    table = pandas.DataFrame({"age": np.arange(n), "hue": ["rare"] + ["a", "b"] * 29 + ["a"], "y": list("pq") * 30})
+    for seed in range(20):  # until the row is held out
+        model = train(table, "y", test_fraction=0.3, random_state=seed, crosses=["age*hue"], scale="standard")
+        if "hue=rare" not in model.encoder_.feature_names:
+            break
+    assert model.encoder_.feature_names == ("age", "hue=a", "hue=b", "age*hue=a", "age*hue=b")
+    assert any("hue=rare" in note for note in model.training_.notes)
+    assert np.isfinite(model.predict_proba(model.held_out_.X)).all()

@@ -577,7 +577,7 @@ def _lost_levels(whole: Encoder, learned: Encoder, compared: bool) -> list[str]:
     reference level or have none."""
     pairs = [
         (old, new)
-        for old, new in zip(whole.columns, learned.columns, strict=True)
+        for old, new in zip(whole.read_columns, learned.read_columns, strict=True)
         if bool(old.reference) == compared and new.other is None
     ]
     return [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
