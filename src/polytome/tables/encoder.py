@@ -45,7 +45,7 @@ from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
 from polytome.tables.number_formats import WrittenNumbers, with_written_numbers
-from polytome.tables.saved_terms import TERM, check_term
+from polytome.tables.saved_terms import check_term, term_from_json
 from polytome.tables.terms import Term
 from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
 from polytome.tables.weight_columns import read_weights
@@ -640,7 +640,7 @@ _COLUMN = record(
         "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
         "reference": optional(_TEXT),
         "other": optional(choice(OTHER_LEVEL)),
-        "term": optional(TERM),
+        "term": optional(term_from_json),
     },
     {"terms": None, "reference": None, "other": None, "term": None},
 )
@@ -697,18 +697,16 @@ def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DatePa
 def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
     """A column whose parts agree with each other."""
     what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
-    reference, term = found["reference"], None
-    if found["term"] is not None:
-        term = Term(**{**found["term"], "of": tuple(found["term"]["of"]), "knots": tuple(found["term"]["knots"])})
-        if (fill, reference, found["other"]) != (None, None, None):
-            refuse(f"{what} is made of other columns and has a fill, a reference or another level")
+    reference, term = found["reference"], found["term"]
+    if term is not None and (fill, reference, found["other"]) != (None, None, None):
+        refuse(f"{what} is made of other columns and has a fill, a reference or another level")
     if reference is not None and (reference not in levels or len(levels) == 1):
         refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
     if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
         refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["kind"] == "text":
-        if levels or fill not in (None, ""):
-            refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
+        if levels or fill not in (None, "") or term is not None:
+            refuse(f"{what} has levels, a term or a fill of {brief(fill)}: a column of text has none")
         terms = TextTerms.from_json(found["terms"], name, place, tensors, f"{what}.terms")
         return Column(name, "text", (), fill, terms)
     if found["terms"] is not None:

@@ -20,10 +20,10 @@ from polytome.plain.kinds import (
 )
 from polytome.tables.terms import FEWEST_KNOTS, MOST_KNOTS, MOST_POWER, Term
 
-__all__ = ["TERM", "check_term"]
+__all__ = ["check_term", "term_from_json"]
 
 _TEXT = text(LARGEST_COUNT, nul=True)
-TERM = record(
+_TERM = record(
     {
         "kind": choice("product", "levels", "cross", "power", "spline"),
         "of": listed(_TEXT),
@@ -32,7 +32,25 @@ TERM = record(
         "knots": listed(real(-LARGEST, LARGEST)),
     }
 )
-"""The form of a term in JSON."""
+
+
+def term_from_json(value: Any, what: str) -> Term:
+    """A term of the values that `Term.to_json` gave.
+
+    Args:
+        value: from JSON.
+        what: what messages call it.
+
+    Raises:
+        FileError: something is absent, superfluous, of the wrong type or not finite.
+
+    Example:
+        >>> term = Term("power", ("age",), 2)
+        >>> term_from_json(term.to_json(), "term") == term
+        True
+    """
+    found = _TERM(value, what)
+    return Term(**{**found, "of": tuple(found["of"]), "knots": tuple(found["knots"])})
 
 
 class Made(Protocol):
