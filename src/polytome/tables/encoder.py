@@ -316,7 +316,7 @@ class Encoder:
         if self.has_text:
             return self._beside_texts(frame)
         widths = [column.width for column in self.columns]
-        columns = list(self.places(frame).values())
+        columns = list(self._places(frame).values())
         X: Matrix = native.rows_of_columns(columns, widths, is_sparse=self.is_sparse, room=room)
         return X
 
@@ -330,7 +330,10 @@ class Encoder:
         Raises:
             DataError: as `encode`.
         """
-        frame = self.align(frame)
+        return self._places(self.align(frame))
+
+    def _places(self, frame: Frame) -> dict[str, NDArray[Any]]:
+        """As `places`, of a frame that is aligned."""
         found: dict[str, NDArray[Any]] = {}
         coded = {column.name: column.coded for column in self.columns} if self.has_terms else {}
         for column in self.columns:
@@ -397,7 +400,7 @@ class Encoder:
     def _beside_texts(self, frame: Frame) -> sparse.csr_array:
         """Encode texts one by one, and the columns between them together."""
         parts: list[Any] = []
-        found = self.places(frame)
+        found = self._places(frame)
         for terms, group in groupby(self.columns, lambda column: column.terms):
             columns = tuple(group)
             if terms is None:
