@@ -41,6 +41,7 @@ PUBLIC = {
     "Data": [
         "polytome.tables.table",
         "polytome.tables.encoder",
+        "polytome.tables.terms",
         "polytome.tables.text_columns",
         "polytome.tables.streams.opening",
         "polytome.tables.streams.table",

@@ -169,3 +169,52 @@ def test_scores_rank_where_there_are_no_probabilities() -> None:
     model = RidgeClassifier().fit(IRIS.X, IRIS.y)
     pairs = curves.one_against_rest(model, IRIS.X, IRIS.y)
     assert (pairs[model.classes_[2]][1] == model.decision_function(IRIS.X)[:, 2]).all()
+
+
+def test_a_weight_equals_as_many_equal_rows_in_bins_and_curves() -> None:
+    weight = np.random.default_rng(3).integers(0, 4, len(P))
+    again = np.repeat(np.arange(len(P)), weight)
+    for curve in (curves.roc_curve, curves.precision_recall_curve):
+        mine, wanted = curve(HAPPENED, P, weight), curve(HAPPENED[again], P[again])
+        assert np.isclose(mine.area, wanted.area, rtol=1e-12)
+        assert np.isclose(mine.share, wanted.share, rtol=1e-12)
+        assert np.allclose(np.interp(0.3, mine.x, mine.y), np.interp(0.3, wanted.x, wanted.y))
+    found, wanted_bins = (
+        curves.calibration_bins(HAPPENED, P, 10, weight),
+        curves.calibration_bins(HAPPENED[again], P[again]),
+    )
+    assert np.isclose(curves.calibration_error(found), curves.calibration_error(wanted_bins))
+    for one, other in zip(found, wanted_bins, strict=True):
+        assert np.isclose(one.frequency, other.frequency)
+        assert np.isclose(one.mean_probability, other.mean_probability)
+        assert one.weight == other.n_rows
+        assert one.n_rows < other.n_rows
+        assert one.lower <= one.frequency <= one.upper
+        assert one.upper - one.lower >= other.upper - other.lower - 1e-12  # fewer rows know less
+
+
+def test_the_unit_of_weights_does_not_matter() -> None:
+    weight = np.random.default_rng(4).random(len(P))
+    found, other = (curves.calibration_bins(HAPPENED, P, 5, factor * weight) for factor in (1, 1000))
+    for one, two in zip(found, other, strict=True):
+        assert np.allclose(one[3:7], two[3:7])
+    assert np.allclose(
+        [each[:7] for each in curves.calibration_bins(HAPPENED, P)],
+        [each[:7] for each in curves.calibration_bins(HAPPENED, P, 10, np.full(len(P), 0.3))],
+    )
+
+
+def test_the_interval_of_less_than_one_success_lies_around_its_share() -> None:
+    shares = np.linspace(0.001, 0.999, 50)
+    for effective in (1.0, 1.7, 20.3):
+        lower, upper = curves.binomial_interval(shares * effective, np.full(50, effective))
+        assert (lower <= shares).all()
+        assert (shares <= upper).all()
+
+
+@pytest.mark.parametrize("weight", [[1.0], [-1.0] * 500, [0.0] * 500, [np.nan] * 500])
+def test_wrong_weights_are_refused(weight: list[float]) -> None:
+    with pytest.raises(DataError, match="sample_weight"):
+        curves.calibration_bins(HAPPENED, P, 10, weight)
+    with pytest.raises(DataError, match="sample_weight"):
+        curves.roc_curve(HAPPENED, P, weight)

@@ -14,8 +14,10 @@ import pytest
 
 from polytome.errors import ArgumentError
 from polytome.lessons import catalogue, find_lesson, run_lesson
+from polytome.teaching.diagrams import layer
 from polytome.teaching.documents import errata, identities, numbers
 from polytome.teaching.formulas import FORMULA, mathml, plain
+from polytome.teaching.html import fragment
 from polytome.teaching.page import Code, Correction, Figure, Flashcard, Page, Question, Skipped, Table, Text
 
 LESSONS = [lesson.name for lesson in catalogue()]
@@ -30,7 +32,9 @@ def page_of(name: str) -> Page:
 @cache
 def figures_of(name: str) -> list[tuple[Figure, Any]]:
     """The figures of a lesson, each drawn once."""
-    return [(block, block.draw()) for block in page_of(name).blocks if isinstance(block, Figure)]
+    blocks = page_of(name).blocks
+    found = [block.figure if isinstance(block, Question) else block for block in blocks]
+    return [(block, block.draw()) for block in found if isinstance(block, Figure)]
 
 
 @pytest.fixture(params=LESSONS)
@@ -146,3 +150,20 @@ def test_two_runs_give_the_same_page():
         return [repr(block) for block in page.blocks if not isinstance(block, Figure)]
 
     assert shown(page_of("stochastic-descent")) == shown(run_lesson(find_lesson("stochastic-descent")))
+
+
+def test_a_figure_of_a_quiz_unfolds_with_the_answer() -> None:
+    page = page_of("quizzes")
+    assert not [block for block in page.blocks if isinstance(block, Figure)]
+    assert [block.figure.name for block in page.blocks if isinstance(block, Question) and block.figure] == [
+        "quiz-model",
+        "quiz-outliers",
+    ]
+    assert isinstance(page.blocks[-1], Correction)  # which has an answer, too
+    figure = Figure("drawn", "It is 15.", "Fifteen arrows.", lambda: layer(4, 3))
+    asked = Page()
+    asked.question("How many?", (), 0, "Fifteen.", figure)
+    html = fragment(find_lesson("quizzes"), asked)
+    before, _, answer = html.partition("<details>")
+    assert "Fifteen" not in before
+    assert "It is 15." in answer.partition("</details>")[0]

@@ -41,6 +41,8 @@ class _OneLineErrors(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`
+        if any("://" in arg for arg in args):
+            _refuse_passwords(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -55,6 +57,19 @@ class _OneLineErrors(TyperGroup):
         except KeyboardInterrupt as error:
             print("Interrupted.", file=sys.stderr)
             raise typer.Exit(130) from error
+
+
+def _refuse_passwords(args: list[str]) -> None:
+    """End before an address with a password is shown or kept anywhere."""
+    from polytome.errors import ArgumentError
+    from polytome.tables.readers.addresses import check_no_password
+
+    try:
+        for arg in args:
+            check_no_password(arg)
+    except ArgumentError as error:
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
+        raise typer.Exit(1) from error
 
 
 app = typer.Typer(

@@ -50,6 +50,7 @@ from polytome.cli.recalibrate import Correction
 from polytome.cli.runs import LogTo
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
+from polytome.cli.term_options import TermOptions
 from polytome.cli.text_options import TextGroup
 from polytome.cli.training_outcome import Asked, Material, finish
 
@@ -81,6 +82,7 @@ def train(
     fit: FitOptions,
     monotone: MonotoneOption = None,
     table: TableOptions,
+    terms: TermOptions,
     memory: MemoryLimit = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -128,6 +130,7 @@ def train(
       polytome train churn.csv --target left --test june.csv --prefer recall=0.9
       polytome train visits.csv --target ill --test-fraction 0.2 --group patient
       polytome train messages.tsv --target label --text message
+      polytome train people.csv --target income --spline age=5 --cross 'age*sex'
       polytome train counts.csv --target survived --weight cases
       polytome train people.csv --target income --C inf --reference town=Oslo
       zcat people.csv.gz | polytome train - --target income --id customer
@@ -171,6 +174,7 @@ def train(
     rising = monotone_from(monotone)
     check_monotone_settings(rising, settings)
     by, beside = split_by(group, time_column, test_fraction)
+    made = terms.made()
     texts = text.reading()
     reading = {"target": target, "weight": fit.weight, **table.reading(settings)}
     if (why := why_read(sources, memory, workers)) is not None:
@@ -179,6 +183,9 @@ def train(
             "--read-limit": table.read_limit,
             "--offset": fit.offset,
             "--encoding": text.encoding,
+            "--cross": terms.cross,
+            "--spline": terms.spline,
+            "--power": terms.power,
         }
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_solver_beside_streams(sources, why, fit.solver)
@@ -195,7 +202,8 @@ def train(
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
-    rows = _read(source, data, {**reading, **texts, "read_limit": table.read_limit, "beside": beside})
+    whole = {**texts, "terms": made, "read_limit": table.read_limit, "beside": beside}
+    rows = _read(source, data, {**reading, **whole})
     rows = prepared_source(rows, positive, test_fraction, seed, by, rising)
     settings["bounds"] = bounds_beside_monotone(rows, rising, settings["bounds"])
     if test is not None:

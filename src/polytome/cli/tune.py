@@ -27,6 +27,7 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, print_json, quietly, show_notes, show_warning
 from polytome.cli.outputs import check_outputs
 from polytome.cli.show import balance, model_line, show_certificate, show_evaluation, show_facts, show_table
+from polytome.cli.term_options import TermOptions
 from polytome.cli.text_options import TextGroup
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def tune(
     penalty_groups: PenaltyGroups = None,
     group_ratio: TunedGroupRatio = 1.0,
     table: Annotated[TableOptions, Without(["reference"])],
+    terms: TermOptions,
     data: DataFolder = None,
     out: ModelOut = None,
     report: ReportOut = None,
@@ -196,7 +198,7 @@ def tune(
             "line"
         )
     reading = {"target": target, **table.reading(settings), **text.reading(), "read_limit": table.read_limit}
-    reading["drop"] = [*reading["drop"], *left_out]
+    reading |= {"drop": [*reading["drop"], *left_out], "terms": terms.made()}
     _refuse_columns_of_data_sets(source, left_out)
     try:
         rows = _read(source, data, reading, positive)

@@ -52,6 +52,8 @@ class Bin(NamedTuple):
     lower: float
     """Lower end of the binomial interval of that share."""
     upper: float
+    weight: float
+    """The sum of the weights of its rows; without weights their number."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -
     with `a = (1 - level) / 2`.
 
     Args:
-        successes: how often it happened.
-        n: of how many times, at least 1.
+        successes: how often it happened; with weights their share of the effective number.
+        n: of how many times, at least 1; with weights Kish's effective number, `(sum w)^2 / sum
+            w^2`.
         level: the least probability of covering.
 
     Returns:
@@ -97,12 +100,15 @@ def binomial_interval(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -
     """
     k, n = np.asarray(successes, np.float64), np.asarray(n, np.float64)
     tail = (1 - level) / 2
-    lower = np.where(k > 0, betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail), 0.0)
-    upper = np.where(k < n, betaincinv(np.minimum(k, n - 1) + 1, n - np.minimum(k, n - 1), 1 - tail), 1.0)
+    some, less = np.where(k > 0, k, 1.0), np.where(k < n, k, n - 1)
+    lower = np.where(k > 0, betaincinv(some, n - some + 1, tail), 0.0)
+    upper = np.where(k < n, betaincinv(less + 1, n - less, 1 - tail), 1.0)
     return lower, upper
 
 
-def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> tuple[Bin, ...]:
+def calibration_bins(
+    happened: ArrayLike, probabilities: ArrayLike, bins: int = 10, sample_weight: ArrayLike | None = None
+) -> tuple[Bin, ...]:
     """Rows in bins of equal width by predicted probability: predicted probabilities beside observed
     frequencies.
 
@@ -110,6 +116,7 @@ def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 
         happened: booleans, shape (n,).
         probabilities: predicted, shape (n,).
         bins: how many; an empty one is left out.
+        sample_weight: of each row, shape (n,); None for equal ones. Rows of weight 0 count nowhere.
 
     Raises:
         DataError: the lengths differ, there are no rows, or a probability is outside [0, 1].
@@ -127,25 +134,39 @@ def calibration_bins(happened: ArrayLike, probabilities: ArrayLike, bins: int = 
         raise DataError("probabilities: one is outside [0, 1]; give probabilities, not scores")
     if bins < 1:
         raise ArgumentError(f"bins={bins}: give at least 1")
+    weight = _weights_of(sample_weight, event)
+    event, p, weight = event[weight > 0], p[weight > 0], weight[weight > 0]
     edges = np.linspace(0, 1, bins + 1)
     place = bin_of(p, bins)
     n = np.bincount(place, minlength=bins)
-    hits, total = (np.bincount(place, weights, minlength=bins) for weights in (event, p))
-    return tuple(
-        Bin(
-            float(edges[j]),
-            float(edges[j + 1]),
-            int(n[j]),
-            float(total[j] / n[j]),
-            float(hits[j] / n[j]),
-            *map(float, binomial_interval(hits[j], n[j])),
-        )
-        for j in np.flatnonzero(n)
+    hits, total, sums, squares = (
+        np.bincount(place, values, minlength=bins) for values in (weight * event, weight * p, weight, weight**2)
     )
+    found = []
+    for j in np.flatnonzero(n):
+        share, effective = hits[j] / sums[j], sums[j] ** 2 / squares[j]
+        lower, upper = map(float, binomial_interval(share * effective, effective))
+        mean, weight_of_bin = float(total[j] / sums[j]), float(sums[j])
+        bounds = float(edges[j]), float(edges[j + 1])
+        found.append(Bin(*bounds, int(n[j]), mean, float(share), lower, upper, weight_of_bin))
+    return tuple(found)
+
+
+def _weights_of(sample_weight: ArrayLike | None, rows: Array) -> Array:
+    """A weight for each row, 1 where there are none."""
+    if sample_weight is None:
+        return np.ones(len(rows))
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.shape != rows.shape:
+        raise DataError(f"sample_weight has shape {weight.shape}: give one weight for each of {len(rows)} rows")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise DataError("sample_weight: give finite numbers of 0 and more, not all 0")
+    return weight
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """The expected calibration error `sum_b n_b |f_b - p_b| / n`, between 0 and 1.
+    """The expected calibration error `sum_b n_b |f_b - p_b| / n`, between 0 and 1, with the weights
+    of rows in the place of their numbers where there are some.
 
     Args:
         bins: from `calibration_bins`.
@@ -158,8 +179,8 @@ def calibration_error(bins: Sequence[Bin]) -> float:
         Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian
         binning", AAAI (2015).
     """
-    n = sum(each.n_rows for each in bins)
-    return sum(each.n_rows * abs(each.frequency - each.mean_probability) for each in bins) / n
+    n = sum(each.weight for each in bins)
+    return sum(each.weight * abs(each.frequency - each.mean_probability) for each in bins) / n
 
 
 def confidence(codes: Array, probabilities: Array) -> tuple[Array, Array]:
@@ -176,7 +197,7 @@ def confidence(codes: Array, probabilities: Array) -> tuple[Array, Array]:
     return probabilities.argmax(axis=1) == codes, probabilities.max(axis=1)
 
 
-def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+def roc_curve(belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> Curve:
     """The receiver operating characteristic: true- against false-positive rate as the cut-off
     falls.
 
@@ -186,6 +207,7 @@ def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
     Args:
         belongs: whether each row belongs to the class, shape (n,).
         scores: higher for the class, shape (n,).
+        sample_weight: of each row, shape (n,); None for equal ones.
 
     Raises:
         DataError: all rows are of the class, or none is.
@@ -200,19 +222,20 @@ def roc_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
     """
     from sklearn import metrics
 
-    truth, scores = _both_kinds(belongs, scores)
-    false_positives, true_positives, _ = metrics.roc_curve(truth, scores)
+    truth, scores, weight = _both_kinds(belongs, scores, sample_weight)
+    false_positives, true_positives, _ = metrics.roc_curve(truth, scores, sample_weight=weight)
     area = float(metrics.auc(false_positives, true_positives))
-    return Curve(false_positives, true_positives, area, float(truth.mean()))
+    return Curve(false_positives, true_positives, area, _share(truth, weight))
 
 
-def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> Curve:
     """Precision against recall as the cut-off falls; the area is the average precision
     `sum (R_k - R_(k-1)) P_k`.
 
     Args:
         belongs: whether each row belongs to the class, shape (n,).
         scores: higher for the class, shape (n,).
+        sample_weight: of each row, shape (n,); None for equal ones.
 
     Raises:
         DataError: all rows are of the class, or none is.
@@ -228,20 +251,32 @@ def precision_recall_curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
     """
     from sklearn import metrics
 
-    truth, scores = _both_kinds(belongs, scores)
-    precision, recall, _ = metrics.precision_recall_curve(truth, scores)
-    area = float(metrics.average_precision_score(truth, scores))
-    return Curve(recall[::-1], precision[::-1], area, float(truth.mean()))
+    truth, scores, weight = _both_kinds(belongs, scores, sample_weight)
+    precision, recall, _ = metrics.precision_recall_curve(truth, scores, sample_weight=weight)
+    area = float(metrics.average_precision_score(truth, scores, sample_weight=weight))
+    return Curve(recall[::-1], precision[::-1], area, _share(truth, weight))
 
 
-def _both_kinds(belongs: ArrayLike, scores: ArrayLike) -> tuple[Array, Array]:
+def _share(truth: Array, weight: Array | None) -> float:
+    return float(truth.mean() if weight is None else weight[truth].sum() / weight.sum())
+
+
+def _both_kinds(
+    belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
+    """Checked; rows of weight 0 are left out."""
     truth, scores = np.asarray(belongs, bool), np.asarray(scores, np.float64)
     if truth.shape != scores.shape or truth.ndim != 1:
         raise DataError(f"belongs, scores: shapes {truth.shape} and {scores.shape}; give one of each for each row")
+    weight = None
+    if sample_weight is not None:
+        weight = _weights_of(sample_weight, truth)
+        counts = weight > 0
+        truth, scores, weight = truth[counts], scores[counts], weight[counts]
     if truth.all() or not truth.any():
         kind = "every row is" if truth.size and truth.all() else "no row is"
         raise DataError(f"{kind} of the class: its rates need rows of both kinds")
-    return truth, scores
+    return truth, scores, weight
 
 
 def one_against_rest(model: Any, X: Any, y: Any) -> dict[Any, tuple[Array, Array]]:

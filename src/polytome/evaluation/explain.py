@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -131,7 +132,8 @@ class Contributions:
 
     def by_column(self, encoder: Encoder) -> Contributions:
         """Contributions of the columns of a table: the contributions of the levels of a category
-        are added up. A column of text has those of its terms, as far as they are not all zero.
+        are added up, and those of the columns that a spline or a product adds to these. A column of
+        text has those of its terms, as far as they are not all zero.
 
         Args:
             encoder: of the model.
@@ -146,24 +148,27 @@ class Contributions:
             )
         if encoder.has_text:
             return self._by_column_and_term(encoder)
-        starts = first_features(encoder.columns)
-        is_number = np.array([column.kind == "number" for column in encoder.columns])
+        groups = _together(encoder)
+        starts = np.array([start for _, _, start, _ in groups])
+        is_number = np.array([columns[0].kind == "number" and len(columns) == 1 for _, columns, _, _ in groups])
         return replace(
             self,
-            features=tuple(column.name for column in encoder.columns),
+            features=tuple(name for name, _, _, _ in groups),
             values=np.add.reduceat(self.values, starts, axis=2),
             reference=np.where(is_number, self.reference[starts], np.nan),
         )
 
     def _by_column_and_term(self, encoder: Encoder) -> Contributions:
         names: list[str] = []
-        values, reference = [], []
-        for column, start in zip(encoder.columns, first_features(encoder.columns).tolist(), strict=True):
-            part = self.values[:, :, start : start + column.width]
+        values: list[Array] = []
+        reference: list[Any] = []
+        for name, columns, start, end in _together(encoder):
+            column, part = columns[0], self.values[:, :, start:end]
             if column.terms is None:
-                names.append(column.name)
+                names.append(name)
                 values.append(part.sum(axis=2, keepdims=True))
-                reference.append([self.reference[start] if column.kind == "number" else np.nan])
+                is_number = column.kind == "number" and len(columns) == 1
+                reference.append([self.reference[start] if is_number else np.nan])
                 continue
             spoke = np.flatnonzero(part.any(axis=(0, 1)))
             of_terms = column.feature_names
@@ -389,9 +394,11 @@ def cells_of(encoder: Encoder, row: Array) -> dict[str, float | str]:
         {'age': 25.0, 'colour': 'none of its levels'}
     """
     cells: dict[str, float | str] = {}
-    for column, start in zip(encoder.columns, first_features(encoder.columns).tolist(), strict=True):
-        part = row[start : start + column.width]
-        if column.terms is not None:
+    for name, columns, start, end in _together(encoder):
+        column, part = columns[0], row[start:end]
+        if column.term is not None and column.term.kind in ("levels", "spline"):
+            cells[name] = cells[column.term.of[0]]  # the number, which says more than what is made of it
+        elif column.terms is not None:
             names = column.feature_names
             cells |= {names[j]: float(part[j]) for j in np.flatnonzero(part)}
         elif column.kind == "number":
@@ -399,6 +406,19 @@ def cells_of(encoder: Encoder, row: Array) -> dict[str, float | str]:
         else:
             cells[column.name] = column.level_of(part) or "none of its levels"
     return cells
+
+
+def _together(encoder: Encoder) -> list[tuple[str, tuple[Column, ...], int, int]]:
+    """What is shown as one: a column, or all that a spline or a product adds; its name, its
+    columns, and its first feature and the one after its last."""
+    found, start = [], 0
+    titled = groupby(encoder.columns, lambda column: column.name if column.term is None else column.term.title)
+    for name, group in titled:
+        columns = tuple(group)
+        end = start + sum(column.width for column in columns)
+        found.append((name, columns, start, end))
+        start = end
+    return found
 
 
 def first_features(columns: Sequence[Column]) -> Array:

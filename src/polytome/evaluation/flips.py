@@ -110,6 +110,10 @@ def smallest_flips(model: Fitted, x: Any, most: int | None = None) -> list[Flip]
     encoder = source_of(model).encoder
     columns = [Column(name, "number") for name in feature_names(model)] if encoder is None else list(encoder.columns)
     flips = _number_flips(here, columns, most) + _level_flips(here, columns)
+    if encoder is not None and encoder.has_terms:
+        # A change of these would change what is made of them, too.
+        moved = {name for column in columns if column.term for name in (column.name, *column.term.of)}
+        flips = [flip for flip in flips if flip.feature not in moved]
     return [flips[j] for j in _smallest([flip.size for flip in flips], most, [flip.feature for flip in flips])]
 
 

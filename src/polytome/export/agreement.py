@@ -157,9 +157,9 @@ def encoded(model: Fitted, cells: Cells) -> Any:
     if encoder is None:
         return cells
     columns = cells.T if isinstance(cells, np.ndarray) else cells
-    if all(column.kind == "number" and column.fill is None for column in encoder.columns):
+    if not encoder.has_terms and all(c.kind == "number" and c.fill is None for c in encoder.columns):
         return cells
-    named = {column.name: list(values) for column, values in zip(encoder.columns, columns, strict=True)}
+    named = {column.name: list(values) for column, values in zip(encoder.read_columns, columns, strict=True)}
     return encoder.encode(Frame.of(named, source="rows"))
 
 

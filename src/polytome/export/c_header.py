@@ -99,17 +99,34 @@ _TABLE_LOOP = """\
         const int width = {prefix}_widths[column];
         double value = isnan(row[column]) ? {prefix}_fills[column] : row[column];
         if (width == 0) {{
-            refused |= !isfinite(value);
+            refused |= !isfinite(value);{keep_number}
         }} else if (value >= 0 && value < width && value == floor(value)) {{
-            coefficients += (int)value;
+            coefficients += (int)value;{keep_code}
             value = 1;
         }} else {{
-            refused |= {unseen};
+            refused |= {unseen};{keep_none}
             value = 0;
         }}
         for (k = 0; k < {guard}_CLASSES; k++)
             scores[k] += value * coefficients[0][k];
     }}
+"""
+
+_KEPT = {
+    "keep_number": "\n            cells[column] = value;",
+    "keep_code": "\n            cells[column] = value;",
+    "keep_none": "\n            cells[column] = -1;",
+}
+"""What a loop adds where something is made of the cells: numbers, and codes of levels, -1 for
+none."""
+_CUBES = """\
+/* A column of a natural spline: cubic up to its last knot, straight beyond. */
+static inline double {prefix}_bend(double x, const double *at)
+{{
+    const double z = x < at[2] ? x : at[2], first = z > at[0] ? z - at[0] : 0, before = z > at[1] ? z - at[1] : 0;
+    return first * first * first * at[3] - before * before * before * at[4] + (x > at[2] ? (x - at[2]) * at[5] : 0);
+}}
+
 """
 
 _MATRIX_LOOP = """\
@@ -149,12 +166,12 @@ _IDENTITY = """\
 _PREDICT = """\
 static inline int {prefix}_predict(const double *row, double *{results})
 {{
-    double scores[{guard}_CLASSES]{total};
-    int column, k{best}, refused = 0;
+    double scores[{guard}_CLASSES]{total}{term_numbers};
+    int column, k{best}, refused = 0{term_places};
 
     for (k = 0; k < {guard}_CLASSES; k++)
         scores[k] = {prefix}_intercepts[k];
-{loop}
+{loop}{terms}
 {end}}}
 
 #endif
@@ -240,9 +257,76 @@ def to_c(model: Fitted, *, prefix: str = "polytome") -> str:
                 f"{names['features']}][{names['classes']}",
                 ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in placed.T),
             ),
-            _PREDICT.format(loop=loop.format(**names, unseen=unseen), end=end, **names),
+            _term_tables(form, names),
+            _PREDICT.format(
+                loop=loop.format(**names, unseen=unseen, **_KEPT if form.terms else dict.fromkeys(_KEPT, "")),
+                terms=_terms(form, names),
+                end=end,
+                term_numbers=f", cells[{len(form.columns)}], term" if form.terms else "",
+                term_places=", place" if form.terms else "",
+                **names,
+            ),
         ]
     )
+
+
+def _term_tables(form: Form, names: dict[str, object]) -> str:
+    """The coefficients of what is made of other columns, the numbers of splines, and for each pair
+    of levels its place."""
+    if not form.terms:
+        return ""
+    prefix, tables, start = names["prefix"], [_CUBES.format(**names)], 0
+    for place, (column, term, _) in enumerate(form.placed_terms):
+        if term.kind == "spline":
+            bend = term.bend
+            numbers = (bend.first, bend.before, bend.last, bend.rise, bend.fall, bend.slope)
+            tables.append(_array(f"const double {prefix}_spline_{place}", 6, map(_hexadecimal, numbers)))
+        if term.kind == "cross":
+            first, second = (form.columns[source] for source in form.sources(term))
+            known = {level: start + k for k, level in enumerate(column.levels)}
+            pairs = [
+                known.get(f"{one}*{other}", -1) if one in first.coded and other in second.coded else -1
+                for one in first.levels
+                for other in second.levels
+            ]
+            tables.append(_array(f"const int {prefix}_pairs_{place}", len(pairs), map(str, pairs)))
+        start += column.width
+    rows = np.hstack([coefficients for _, _, coefficients in form.placed_terms]).T
+    tables.append("/* The coefficients of what is made of other columns. */\n")
+    lines = ("{" + ", ".join(map(_hexadecimal, row)) + "}" for row in rows)
+    tables.append(_array(f"const double {prefix}_term_coefficients", f"{start}][{names['classes']}", lines))
+    return "".join(tables)
+
+
+def _terms(form: Form, names: dict[str, object]) -> str:
+    """What is made of other columns, added to the scores."""
+    prefix, text, start = names["prefix"], "", 0
+    for place, (column, term, _) in enumerate(form.placed_terms):
+        cells = [f"cells[{source}]" for source in form.sources(term)]
+        text += f"\n    /* {_comment(column.name)} */"
+        if term.kind == "cross":
+            width = len(form.columns[form.sources(term)[1]].levels)
+            text += (
+                f"\n    place = {cells[0]} < 0 || {cells[1]} < 0 ? -1 : "
+                f"{prefix}_pairs_{place}[(int){cells[0]} * {width} + (int){cells[1]}];"
+                f"\n    for (k = 0; place >= 0 && k < {names['guard']}_CLASSES; k++)"
+                f"\n        scores[k] += {prefix}_term_coefficients[place][k];"
+            )
+        else:
+            if term.kind == "spline":
+                value = f"{prefix}_bend({cells[0]}, {prefix}_spline_{place})"
+            elif term.kind == "levels":
+                code = form.columns[form.sources(term)[1]].levels.index(str(term.level))
+                value = f"{cells[1]} == {code} ? {cells[0]} : 0"
+            else:
+                value = " * ".join(cells * term.place if term.kind == "power" else cells)
+            text += (
+                f"\n    term = {value};\n    refused |= !isfinite(term);"
+                f"\n    for (k = 0; k < {names['guard']}_CLASSES; k++)"
+                f"\n        scores[k] += term * {prefix}_term_coefficients[{start}][k];"
+            )
+        start += column.width
+    return text
 
 
 def _head(form: Form, names: dict[str, object], is_table: bool) -> str:

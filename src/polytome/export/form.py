@@ -28,6 +28,7 @@ from polytome.models.one_vs_rest import OneVsRest
 from polytome.models.predictions import dense_coefficients
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
+from polytome.tables.terms import Term
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -53,6 +54,7 @@ class Form:
         facts: sentences about the model by name: version, shape of its images, objective and
             certificate.
         marks: words that mark a missing cell in a column of text.
+        terms: the columns that are made of the others; their coefficients are the last ones.
         cut: of two classes the second's score from which on it is the label; None for the class of
             the largest score.
     """
@@ -66,11 +68,13 @@ class Form:
     facts: dict[str, str]
     marks: tuple[str, ...] = ()
     cut: float | None = None
+    terms: tuple[Column, ...] = ()
 
     @property
     def is_matrix(self) -> bool:
-        """Whether all columns are numeric, so that rows are rows of a matrix."""
-        return all(column.kind == "number" for column in self.columns)
+        """Whether all columns are numeric and nothing is made of them, so that rows are rows of a
+        matrix."""
+        return not self.terms and all(column.kind == "number" for column in self.columns)
 
     @property
     def placed_columns(self) -> Iterator[tuple[Column, NDArray[np.float64]]]:
@@ -80,6 +84,20 @@ class Form:
             part = self.coefficients[:, start : start + column.width]
             yield column, part if column.kind == "number" else column.by_level(part)
             start += column.width
+
+    @property
+    def placed_terms(self) -> Iterator[tuple[Column, Term, NDArray[np.float64]]]:
+        """Each column that is made of others, how, and its coefficients, (K, n)."""
+        start = sum(column.width for column in self.columns)
+        for column in self.terms:
+            assert column.term is not None
+            yield column, column.term, self.coefficients[:, start : start + column.width]
+            start += column.width
+
+    def sources(self, term: Term) -> list[int]:
+        """The places of the columns that a term is made of."""
+        names = [column.name for column in self.columns]
+        return [names.index(name) for name in term.of]
 
     @property
     def fills(self) -> NDArray[np.float64]:
@@ -158,7 +176,7 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
             f"the model cannot be exported: rare levels of column {grouped.name!r} are one, {grouped.other!r}, which "
             "no other form makes; write that word for them in the table, and train on it"
         )
-    columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.columns
+    columns = tuple(Column(name, "number") for name in names) if encoder is None else encoder.read_columns
     unknown, marks = ("error", ()) if encoder is None else (encoder.unknown, encoder.marks)
     if link == "identity":
         places = range(len(coefficients))
@@ -176,6 +194,7 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
         _facts(model, link),
         marks,
         None if rule is None else rule.log_odds,
+        () if encoder is None else encoder.columns[len(columns) :],
     )
 
 

@@ -30,6 +30,7 @@ from polytome.export.form import Form, form_of
 from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
+from polytome.tables.terms import Term
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -143,6 +144,10 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: dict[str, Any] = {}
+        self.codes: dict[str, str] = {}
+        """Of each category the node of its levels' places, for what is made of it."""
+        self.filled = ""
+        """The node of the numbers, after missing ones are filled."""
         # A column may have any name: names inside the graph begin with a text that no column begins
         # with.
         self.prefix = "/"
@@ -247,7 +252,78 @@ class _Graph:
                 shares.append(self._category(column, coefficients, place))
         if cells:
             shares.append(self._numbers(self.node("Concat", cells, "numbers", axis=1), np.hstack(weights)))
-        return shares
+        return shares + self._terms()
+
+    def _terms(self) -> list[str]:
+        """The shares of what is made of other columns."""
+        shares, numbers, weights = [], [], []
+        for place, (column, term, coefficients) in enumerate(self.form.placed_terms):
+            if term.kind == "cross":
+                shares.append(self._cross(column, term, coefficients, place))
+            else:
+                numbers.append(self._term(term, f"term_{place}"))
+                weights.append(coefficients)
+        if not numbers:
+            return shares
+        made = self.node("Concat", numbers, "terms", axis=1)
+        refused = self.node("IsInf", [made], "terms_refused")
+        made = self.node("Where", [refused, self.constant(np.array(np.nan), "refused_term"), made], "terms_or_not")
+        matrix = np.ascontiguousarray(np.hstack(weights).T)
+        return [*shares, self.node("MatMul", [made, self.constant(matrix, "term_coefficients")], "term_products")]
+
+    def _number(self, name: str, of: str) -> str:
+        """One of the filled numbers, (n, 1)."""
+        names = [column.name for column in self.form.columns if column.kind == "number"]
+        place = self.constant(np.array([names.index(name)]), f"{of}_place")
+        return self.node("Gather", [self.filled, place], f"{of}_number", axis=1)
+
+    def _term(self, term: Term, name: str) -> str:
+        """A number that is made of others, (n, 1)."""
+        first = self._number(term.of[0], f"{name}_of")
+        if term.kind == "product":
+            return self.node("Mul", [first, self._number(term.of[1], f"{name}_by")], name)
+        if term.kind == "power":
+            power = first
+            for exponent in range(2, term.place + 1):
+                power = self.node("Mul", [power, first], f"{name}_{exponent}")
+            return power
+        if term.kind == "levels":
+            column = next(column for column in self.form.columns if column.name == term.of[1])
+            code = self.constant(np.array(column.levels.index(str(term.level))), f"{name}_level")
+            here = self.node("Equal", [self.codes[column.name], code], f"{name}_here")
+            return self.node("Where", [here, first, self.constant(np.array(0.0), f"{name}_none")], name)
+        bend = term.bend
+        last = self.constant(np.array(bend.last), f"{name}_last")
+        up_to = self.node("Min", [first, last], f"{name}_up_to")
+        beyond = self.node("Relu", [self.node("Sub", [first, last], f"{name}_after")], f"{name}_beyond")
+        parts = [self.node("Mul", [beyond, self.constant(np.array(bend.slope), f"{name}_slope")], f"{name}_line")]
+        for knot, factor, side in ((bend.first, bend.rise, "rise"), (bend.before, -bend.fall, "fall")):
+            over = self.node("Sub", [up_to, self.constant(np.array(knot), f"{name}_{side}_knot")], f"{name}_{side}_at")
+            over = self.node("Relu", [over], f"{name}_{side}_over")
+            square = self.node("Mul", [over, over], f"{name}_{side}_square")
+            cube = self.node("Mul", [square, over], f"{name}_{side}_cube")
+            parts.append(
+                self.node("Mul", [cube, self.constant(np.array(factor), f"{name}_{side}_by")], f"{name}_{side}")
+            )
+        return self.node("Sum", parts, name)
+
+    def _cross(self, column: Column, term: Term, coefficients: Array, place: int) -> str:
+        """The share of pairs of levels: nothing for a pair that is not known, or where a level is
+        not."""
+        first, second = (self.form.columns[source] for source in self.form.sources(term))
+        known = {level: k for k, level in enumerate(column.levels)}
+        pairs = np.full((len(first.levels) + 2, len(second.levels) + 2), len(column.levels))
+        for i, one in enumerate(first.levels):
+            for j, other in enumerate(second.levels):
+                if one in first.coded and other in second.coded:
+                    pairs[i, j] = known.get(f"{one}*{other}", len(column.levels))
+        width = self.constant(np.array(pairs.shape[1]), f"cross_{place}_width")
+        start = self.node("Mul", [self.codes[first.name], width], f"cross_{place}_start")
+        at = self.node("Add", [start, self.codes[second.name]], f"cross_{place}_at")
+        code = self.node("Gather", [self.constant(pairs.ravel(), f"cross_{place}_pairs"), at], f"cross_{place}_code")
+        table = self.constant(np.vstack([coefficients.T, np.zeros(len(coefficients))]), f"cross_{place}_coefficients")
+        row = self.node("Gather", [table, code], f"cross_{place}_row", axis=0)
+        return self.node("Squeeze", [row, self.axis], f"cross_{place}_share")
 
     def _numbers(self, cells: str, coefficients: Array) -> str:
         """The share of the number columns in the scores."""
@@ -255,6 +331,7 @@ class _Graph:
         if not np.isnan(fills).all():
             missing = self.node("IsNaN", [cells], "missing")
             cells = self.node("Where", [missing, self.constant(fills[None, :], "fills"), cells], "filled")
+        self.filled = cells
         return self.node(
             "MatMul", [cells, self.constant(np.ascontiguousarray(coefficients.T), "coefficients")], "products"
         )
@@ -275,6 +352,7 @@ class _Graph:
             values_int64s=list(codes.values()),
             default_int64=len(column.levels),
         )
+        self.codes[column.name] = code
         row = self.node("Gather", [table, code], f"row_{place}", axis=0)
         return self.node("Squeeze", [row, self.axis], f"share_{place}")
 

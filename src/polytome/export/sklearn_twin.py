@@ -237,6 +237,11 @@ def build(
 
 def _parts(model: LogisticRegression, form: Form) -> dict[str, Any]:
     """The arguments of `build`, all of them plain values."""
+    if form.terms:
+        raise ArgumentError(
+            f"the model cannot be exported to scikit-learn: it makes {form.terms[0].name!r} of other columns, and the "
+            "program has no step for that; export to ONNX, C or SQL"
+        )
     encodes = not form.is_matrix or not np.isnan(form.fills).all()
     names = feature_names_in(model)
     labels = form.classes if form.link == "identity" else model.classes_.tolist()

@@ -27,6 +27,7 @@ from polytome.export.form import Form, Link, form_of
 from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
+from polytome.tables.terms import Term
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -94,7 +95,8 @@ def to_sql(model: Fitted, *, table: str = "rows", keep: Sequence[str] = ()) -> s
     scores, exponentials = [f"s_{k}" for k in places], [f"e_{k}" for k in places]
     steps = [
         _step("cells", [*_renamed(keep, kept), *_cells(form)], _name(table)),
-        _step("scores", [*kept, *(f"{_score(form, k)} AS s_{k}" for k in places)], "cells"),
+        *([_step("terms", [*kept, *_terms(form)], "cells")] if form.terms else []),
+        _step("scores", [*kept, *(f"{_score(form, k)} AS s_{k}" for k in places)], "terms" if form.terms else "cells"),
     ]
     facts = "".join(f"-- {name}: {_comment(fact)}\n" for name, fact in form.facts.items())
     first = [f"{k} AS {_name(name)}" for k, name in zip(kept, keep, strict=True)]
@@ -172,6 +174,50 @@ def _cells(form: Form) -> list[str]:
     return cells
 
 
+def _terms(form: Form) -> list[str]:
+    """The filled cells, and what is made of them, under generated names."""
+    made = [f"x_{place}" for place in range(len(form.columns))]
+    for place, (_, term, _) in enumerate(form.placed_terms, start=len(made)):
+        made.append(f"{_term(form, term)} AS x_{place}")
+    return made
+
+
+def _term(form: Form, term: Term) -> str:
+    """A number that is made of others, or of a cross the pair of levels; where a cell is missing,
+    the columns that it is made of refuse the row."""
+    places = form.sources(term)
+    first = f"x_{places[0]}"
+    if term.kind == "power":
+        return " * ".join([first] * term.place)
+    if term.kind == "spline":
+        bend = term.bend
+        last = f"CASE WHEN {first} < {_number(bend.last)} THEN {first} ELSE {_number(bend.last)} END"
+        cubes = []
+        for knot, factor in ((bend.first, bend.rise), (bend.before, -bend.fall)):
+            over = f"({last} - {_number(knot)})"
+            cubes.append(
+                f"CASE WHEN {first} > {_number(knot)} THEN {over} * {over} * {over} * {_number(factor)} ELSE 0E0 END"
+            )
+        beyond = f"({first} - {_number(bend.last)}) * {_number(bend.slope)}"
+        return " + ".join([*cubes, f"CASE WHEN {first} > {_number(bend.last)} THEN {beyond} ELSE 0E0 END"])
+    if term.kind == "product":
+        return f"{first} * x_{places[1]}"
+    if term.kind == "levels":
+        texts = ", ".join(map(_text, _texts(form.columns[places[1]], str(term.level))))
+        return f"CASE WHEN x_{places[1]} IN ({texts}) THEN {first} ELSE 0E0 END"
+    known = []
+    for place in places:
+        column = form.columns[place]
+        cases = (f"WHEN {_text(text)} THEN {_text(level)}" for level in column.coded for text in _texts(column, level))
+        known.append(f"CASE x_{place} {' '.join(cases)} END")
+    return f"{known[0]} || '*' || {known[1]}"
+
+
+def _texts(column: Column, level: str) -> list[str]:
+    """A level, and how else databases spell it."""
+    return [level, *(text for text in _spellings(level) if text not in column.levels)]
+
+
 def _fill(fill: float | str) -> str:
     return _text(fill) if isinstance(fill, str) else _number(fill)
 
@@ -200,6 +246,14 @@ def _score(form: Form, k: int) -> str:
             terms.append(f"{_number(coefficients[k, 0])} * x_{place}")
         else:
             terms.append(_level_term(column, coefficients[k], form.unknown, place))
+    for place, (column, _, coefficients) in enumerate(form.placed_terms, start=len(form.columns)):
+        if column.kind == "number":
+            finite = f"CASE WHEN x_{place} BETWEEN -{_LARGEST} AND {_LARGEST} THEN x_{place} END"
+            terms.append(f"{_number(coefficients[k, 0])} * {finite}")
+        else:
+            pairs = zip(column.levels, coefficients[k], strict=True)
+            cases = " ".join(f"WHEN {_text(pair)} THEN {_number(value)}" for pair, value in pairs)
+            terms.append(f"CASE x_{place} {cases} ELSE 0E0 END")
     return _sum(terms)
 
 
@@ -209,7 +263,7 @@ def _level_term(column: Column, coefficients: Array, unknown: str, place: int) -
     levels = " ".join(
         f"WHEN {_text(text)} THEN {_number(value)}"
         for level, value in zip(column.levels, coefficients, strict=True)
-        for text in [level, *(text for text in _spellings(level) if text not in column.levels)]
+        for text in _texts(column, level)
     )
     unseen = f" ELSE CASE WHEN x_{place} IS NOT NULL THEN 0E0 END" if unknown == "zero" else ""
     return f"CASE x_{place} {levels}{unseen} END"

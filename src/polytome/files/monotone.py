@@ -70,6 +70,12 @@ def monotone_source(source: Source, monotone: Monotone | None) -> Source:
         raise ArgumentError(f"monotone names columns, and {source.name} is not a table that has some; leave it out")
     labels = np.unique(source.y).tolist() if source.positive is None else ["", source.positive]
     label = _second_of(labels, source.name)
+    for column in source.encoder.columns:
+        if column.term is not None and (both := [name for name in column.term.of if name in monotone]):
+            raise ArgumentError(
+                f"monotone: {both[0]!r} is in the term {column.name!r} too, whose coefficients may turn the score the "
+                "other way; leave one of them out"
+            )
     encoder = with_steps(source.encoder, monotone, source.frame.orders, source.name)
     notes = (*source.notes, *monotone_notes(encoder, monotone, label))
     if encoder == source.encoder:  # numbers have signs, and no steps

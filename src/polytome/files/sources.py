@@ -35,6 +35,7 @@ from polytome.tables.datasets import Dataset, list_datasets, load_dataset
 from polytome.tables.downloads import Progress
 from polytome.tables.encoder import Column, Encoder
 from polytome.tables.frames import Frame, listing
+from polytome.tables.readers.addresses import is_address
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists, is_folder
 from polytome.tables.readers.text_folders import is_text_folder
@@ -164,6 +165,8 @@ def open_source(
         table, source = read_table(source, **options), DATA_FRAME
         return _of_table(source, table)
     source = str(source)
+    if is_address(source):
+        return _labelled(source, read_table(source, **options))
     if is_dataset(source):
         _refuse_options(source, options)
         return _from_dataset(load_dataset(source, data_dir, progress))
@@ -172,9 +175,7 @@ def open_source(
         _refuse_options(source, options)
         return _labelled_images(source)
     table = read_table(source, **options)
-    if table.y is None:
-        raise DataError(f"{source}: has no labels to learn from; say where they are with --target (or target=...)")
-    found = _of_table(_shown(source, table), table)
+    found = _labelled(_shown(source, table), table)
     test_images = find_idx(Path(source), IDX_FILES[2]) if is_folder(source) else None
     if test_images is None:
         return found
@@ -221,7 +222,7 @@ def read_for_model(
         ['not virginica', 'virginica']
     """
     sources = [source] if isinstance(source, str) else source
-    if any(is_images(name) and not is_dataset(name) for name in sources):
+    if any(is_images(name) and not is_dataset(name) and not is_address(name) for name in sources):
         _refuse_options(sources[0], {**options, "split": split})
         rows = images_for_model(model, sources)
         found = Source(", ".join(sources), rows.X, rows.y, files=rows.files)
@@ -233,7 +234,8 @@ def read_for_model(
     else:
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
-        _check_exists(source)
+        if not is_address(source):
+            _check_exists(source)
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
         table = read_table(source, encoder=encoder, labels=labels, beside=column_beside(model), **options)
         encoder = encoder if table.encoder is None else replace(encoder, ids=table.encoder.ids)
@@ -586,7 +588,7 @@ def _lost_levels(whole: Encoder, learned: Encoder, compared: bool) -> list[str]:
     reference level or have none."""
     pairs = [
         (old, new)
-        for old, new in zip(whole.columns, learned.columns, strict=True)
+        for old, new in zip(whole.read_columns, learned.read_columns, strict=True)
         if bool(old.reference) == compared and new.other is None
     ]
     return [f"{old.name}={level}" for old, new in pairs for level in old.levels if level not in set(new.levels)]
@@ -595,6 +597,17 @@ def _lost_levels(whole: Encoder, learned: Encoder, compared: bool) -> list[str]:
 def _shown(source: str, table: Table) -> str:
     """What a record and messages call a source: its name, as it was given."""
     return table.source if source == STANDARD_INPUT else source
+
+
+def _labelled(name: str, table: Table) -> Source:
+    """The rows of a table with labels.
+
+    Raises:
+        DataError: it has none.
+    """
+    if table.y is None:
+        raise DataError(f"{name}: has no labels to learn from; say where they are with --target (or target=...)")
+    return _of_table(name, table)
 
 
 def _of_table(name: str, table: Table) -> Source:
@@ -668,6 +681,7 @@ def _refuse_options(source: str, options: Mapping[str, object]) -> None:
                 "references": "reference",
                 "beside": "group or --time",
                 "ids": "id",
+                "terms": "cross, --spline or --power",
             }.get(name, name.replace("_", "-"))
             named = option.replace(" or --", ", ") if name == "beside" else name
             raise ArgumentError(f"{named}: {source} is {what} and takes no --{option}; the option is for tables")

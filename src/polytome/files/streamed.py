@@ -36,6 +36,7 @@ from polytome.rows import StreamedRows
 from polytome.rows.journal import Journal
 from polytome.solvers.memory import memory_left
 from polytome.tables.frames import listing
+from polytome.tables.readers.addresses import is_address
 from polytome.tables.readers.columnar import VALUE_BYTES
 from polytome.tables.readers.idx import IDX_FILES, find_idx
 from polytome.tables.readers.opening import exists
@@ -100,16 +101,19 @@ def why_streamed(
     """
     limit = bytes_of(memory)
     names = [str(source)] if isinstance(source, str | PathLike) else [str(name) for name in source]
+    if names == [name for name in names if is_address(name)][:1] and limit is None and workers is None:
+        return None
     if len(names) > 1:
         for name in names:
-            if is_dataset(name) or is_images(name) or not (is_several(name) or stream_kind(Path(name))):
+            whole = is_address(name) or is_dataset(name) or is_images(name)
+            if whole or not (is_several(name) or stream_kind(Path(name))):
                 raise ArgumentError(
                     f"{name}: is read whole, and {len(names)} sources are given; give one, or several files of one "
                     "kind: Parquet, Arrow, CSV, libsvm or .npy"
                 )
         return "several files" if workers is None else _BY_WORKERS
     name = names[0]
-    if is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
+    if not is_address(name) and is_several(name) and not (is_images(name) or find_idx(Path(name), IDX_FILES[0])):
         return "several files" if workers is None else _BY_WORKERS
     kind = None
     if exists(name) and located(name).is_file() and not (is_images(name) or is_dataset(name) or part_of(name)):

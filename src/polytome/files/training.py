@@ -37,6 +37,7 @@ from polytome.tables.reference_levels import check_references
 from polytome.tables.streams.frames import is_frame
 from polytome.tables.streams.opening import open_rows
 from polytome.tables.streams.table import StreamedTable
+from polytome.tables.terms import terms_of
 from polytome.tables.text_columns import TextOptions
 
 __all__ = ["check_settings", "prepared_source", "prepared_stream", "references_for", "split_by", "train"]
@@ -67,6 +68,9 @@ def train(
     ids: str | Sequence[str] = (),
     names: Sequence[str] = (),
     min_level_count: int = 1,
+    crosses: Sequence[str | tuple[str, str]] = (),
+    splines: Mapping[str, int] | None = None,
+    powers: Mapping[str, int] | None = None,
     text: str | Sequence[str] = (),
     text_options: TextOptions | None = None,
     encoding: str | None = None,
@@ -121,6 +125,11 @@ def train(
         ids: columns that are no features, and that `polytome predict` keeps beside predictions.
         names: of the columns of a text table without a header line.
         min_level_count: in how many rows a level must occur; rarer ones become one.
+        crosses: pairs of columns of which the model also has the products, so that the effect of
+            one may depend on the other, as in `[("age", "sex")]` or `["age*sex"]`.
+        splines: for a column of numbers how many knots a natural cubic spline has, as in
+            `{"age": 5}`; 3 to 20, at quantiles of the rows that are learned from.
+        powers: for a column of numbers the largest exponent, as in `{"age": 2}`; 2 to 9.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
         encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
@@ -169,7 +178,13 @@ def train(
         "names": _names("names", names),
         "min_level_count": min_level_count,
     }
-    texts: dict[str, Any] = {"text": _names("text", text), "text_options": text_options, "encoding": encoding}
+    terms = terms_of(crosses, splines, powers)
+    texts: dict[str, Any] = {
+        "terms": terms,
+        "text": _names("text", text),
+        "text_options": text_options,
+        "encoding": encoding,
+    }
     in_memory: dict[str, Any] = {
         "read_limit": read_limit,
         "data_dir": data_dir,
@@ -179,6 +194,9 @@ def train(
         "group": group,
         "time": time,
         "encoding": encoding,
+        "crosses": crosses or None,
+        "splines": splines or None,
+        "powers": powers or None,
     }
     streamed = {"cache": cache, "checkpoint": checkpoint}
     if (why := _why_streamed(source, memory, workers)) is None:

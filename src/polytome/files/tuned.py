@@ -163,11 +163,12 @@ def _frame_of(name: str, header: str) -> Frame:
 
 
 def _encoded_by_fold(source: Source) -> Callable[[Array], Any] | None:
-    """X as training rows have it, where means fill its gaps; else None."""
+    """X as training rows have it, where means fill its gaps or splines have knots; else None."""
     frame, encoder = source.frame, source.encoder
-    if frame is None or encoder is None or encoder.missing != "mean":
+    if frame is None or encoder is None:
         return None
-    if not encoder.incomplete(frame).any():
+    fills = encoder.missing == "mean" and encoder.incomplete(frame).any()
+    if not fills and not any(column.term is not None and column.term.knots for column in encoder.columns):
         return None
 
     def encode(train: Array) -> Any:
@@ -180,9 +181,13 @@ def _encoded_by_fold(source: Source) -> Callable[[Array], Any] | None:
 
 
 def _with_fills(encoder: Encoder, learned: Encoder) -> Encoder:
-    """The levels of one, and the means of the other."""
-    columns = tuple(
-        replace(old, fill=new.fill) if old.kind == "number" else old
-        for old, new in zip(encoder.columns, learned.columns, strict=True)
-    )
-    return replace(encoder, columns=columns)
+    """The levels of one, and the means and knots of the other."""
+    known = {column.name: column for column in learned.columns}
+    columns = []
+    for old in encoder.columns:
+        if old.term is not None and old.term.knots:
+            columns.append(replace(old, term=known[old.name].term))
+        else:
+            is_filled = old.kind == "number" and old.term is None
+            columns.append(replace(old, fill=known[old.name].fill) if is_filled else old)
+    return replace(encoder, columns=tuple(columns))

@@ -172,7 +172,7 @@ def effects_of(
         is_ordered: whether the classes are in order, with thresholds between them.
     """
     source = _Source(sample, design)
-    chosen = source.names if variables is None else list(variables)
+    chosen = [name for name in source.names if name not in sample.made_of] if variables is None else list(variables)
     for name in chosen:
         source.check(name)
     changes = [change for name in chosen for change in source.changes(name)]
@@ -190,8 +190,8 @@ def predictions_of(
 
 
 def variables_of(sample: Sample, design: Design | None) -> list[str]:
-    """The names of the variables."""
-    return _Source(sample, design).names
+    """The names of the variables that can change alone."""
+    return [name for name in _Source(sample, design).names if name not in sample.made_of]
 
 
 def variable_of(sample: Sample, design: Design | None, name: str) -> tuple[list[Any] | None, Any]:
@@ -235,6 +235,11 @@ class _Source:
     def check(self, name: str) -> None:
         if name not in self.names:
             raise ArgumentError(f"effects: no variable is {name!r}{nearest(name, self.names)}")
+        if (term := self.sample.made_of.get(name)) is not None:
+            raise ArgumentError(
+                f"effects: {name!r} does not change alone, as {term!r} changes with it; fit_formula has effects of "
+                "such terms"
+            )
 
     def values(self, name: str) -> Any:
         if self.design is not None:
@@ -385,6 +390,11 @@ def _settings(source: _Source, at: Any) -> tuple[list[dict[str, Any]], list[str]
     if isinstance(at, str):
         if at not in ("average", "means"):
             raise ArgumentError(f"at={at!r}: needs 'average', 'means', or a mapping from variables to values")
+        if at == "means" and source.sample.made_of:
+            name, term = next(iter(source.sample.made_of.items()))
+            raise ArgumentError(
+                f"at='means': the mean of {term!r} is not that which the mean of {name!r} gives; use 'average'"
+            )
         return [{}], [""]
     if not isinstance(at, Mapping) or not at:
         raise ArgumentError(f"at={at!r}: needs 'average', 'means', or a mapping from variables to values")

@@ -124,6 +124,7 @@ def summarize(
         weight,
         np.flatnonzero(counting),
         weights_are,
+        made_of=_made_of(model),
     )
     known = _known_at(model, sample)
     grouped = None if clusters is None else _clusters(clusters, counting)
@@ -189,6 +190,15 @@ def _names_of(model: LogisticRegression, X: Any) -> Sequence[str]:
     if known is not None:
         return [str(name) for name in known]
     return [f"feature_{j}" for j in range(model.n_features_in_)]
+
+
+def _made_of(model: LogisticRegression) -> dict[str, str]:
+    """Features that products, powers and splines are made of, and these, each with one of these."""
+    encoder = source_of(model).encoder
+    made = [] if encoder is None else [column for column in encoder.columns if column.term is not None]
+    owners = {name: column.name for column in made for name in (column.name, *(column.term.of if column.term else ()))}
+    columns = () if encoder is None else encoder.columns
+    return {name: owners[column.name] for column in columns for name in column.feature_names if column.name in owners}
 
 
 def _terms_of(model: LogisticRegression, names: Sequence[str]) -> dict[str, tuple[int, ...]]:

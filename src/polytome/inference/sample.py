@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Sample:
         offset: what is added to the log odds of each row, of each class against the first; None
             without an offset.
         clusters: the place of each row's cluster, of errors by one way of clustering; else None.
+        made_of: for columns that would not change alone, as products, powers or splines are made of
+            them, the name of one of these.
     """
 
     X: Any
@@ -52,6 +54,7 @@ class Sample:
     weights_are: str | None = None
     offset: Array | None = None
     clusters: Array | None = None
+    made_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:

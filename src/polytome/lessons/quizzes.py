@@ -21,6 +21,7 @@ from polytome.numerics.coding import average_length, decode, huffman
 from polytome.plots.charts import points_with_curves
 from polytome.tables.datasets import load_dataset
 from polytome.teaching.diagrams import layer
+from polytome.teaching.page import Figure as Drawn
 from polytome.teaching.page import Page
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Array = NDArray[Any]
 CODE = {"Fine": "0", "Cloudy": "10", "Rainy": "110", "Snow": "111"}
 DRY = dict(zip(CODE, (0.6, 0.38, 0.01, 0.01), strict=True))
 WET = dict(zip(CODE, (0.1, 0.1, 0.4, 0.4), strict=True))
+OPTIONS = (3, 5, 12, 15)
 RUNS = 200
 N_MORE, LARGE = 10, 15.0  # invented flowers, cm
 
@@ -47,12 +49,22 @@ def lesson(page: Page) -> None:
     outliers(page)
     flowers(page)
     encodings(page)
+    drawing_of_question_1(page)
 
 
-def ask(page: Page, prompt: str, answer: str, options: Sequence[object] = (), right: object = None) -> None:
-    """Add a question; of the options the one that equals what was computed is right."""
+def ask(
+    page: Page,
+    prompt: str,
+    answer: str,
+    options: Sequence[object] = (),
+    right: object = None,
+    figure: Drawn | None = None,
+) -> None:
+    """Add a question; of the options the one that equals what was computed is right. A figure
+    belongs to the answer."""
     place = list(options).index(right) if options else 0
-    page.question(" ".join(prompt.split()), [str(option) for option in options], place, " ".join(answer.split()))
+    words = " ".join(prompt.split()), [str(option) for option in options], place, " ".join(answer.split())
+    page.question(*words, figure)
 
 
 def ask_all(page: Page, heading: str, text: str) -> None:
@@ -66,25 +78,35 @@ def ask_all(page: Page, heading: str, text: str) -> None:
 
 def parameters(page: Page) -> None:
     """Question 1 of document 003."""
-    models = [(1, 2), (1, 3), (2, 3), (4, 3)]
-    counts = {model: (model[0] + 1) * model[1] for model in models}
-    options = [3, 5, 12, 15]
-    (right,) = set(options) & set(counts.values())
+    counts, right = counted_models()
     page.text("## Softmax regression (document 003)")
     ask(
         page,
         "How many parameters does a softmax regression with 4 features and 3 classes have?",
         rf"""Each class has a weight for every feature and one bias: $(4 + 1) \cdot 3 = {counts[4, 3]}$. Without the
         biases it would be {4 * 3}, the trap among the options.""",
-        options,
+        OPTIONS,
         right,
+        Drawn(
+            "quiz-model",
+            "The model with 4 features and 3 classes: an arrow for each parameter.",
+            "Four inputs and a constant 1, each joined by an arrow to three scores, which pass through softmax.",
+            lambda: layer(4, 3),
+        ),
     )
-    page.figure(
-        "quiz-model",
-        lambda: layer(4, 3),
-        "The model with 4 features and 3 classes: an arrow for each parameter.",
-        "Four inputs and a constant 1, each joined by an arrow to three scores, which pass through softmax.",
-    )
+
+
+def counted_models() -> tuple[dict[tuple[int, int], int], int]:
+    """The parameters of the models that document 003 draws, by features and classes; and the only
+    of these numbers among the options of its question."""
+    counts = {(d, K): (d + 1) * K for d, K in [(1, 2), (1, 3), (2, 3), (4, 3)]}
+    (right,) = {*OPTIONS} & {*counts.values()}
+    return counts, right
+
+
+def drawing_of_question_1(page: Page) -> None:
+    """What its document lacks; below all questions, as it has the answer."""
+    counts, right = counted_models()
     drawn = ", ".join(f"{count} for {d} and {K}" for (d, K), count in counts.items())
     page.erratum(
         "003-10",
@@ -247,13 +269,13 @@ def outliers(page: Page) -> None:
         versicolor and virginica the line crosses one half at {line:.2f} cm and the sigmoid at {curve:.2f} cm. Add
         {N_MORE} virginicas of {LARGE:g} cm, which should change nothing: the line then crosses at {line_more:.2f} cm
         and gets {lost} of the {len(petals()[1])} real flowers wrong, the sigmoid still at {curve_more:.2f} cm.""",
-    )
-    page.figure(
-        "quiz-outliers",
-        draw_outliers,
-        f"Fits to the real flowers and {N_MORE} invented ones of {LARGE:g} cm; above one half they answer 1.",
-        "Petal length against class 0 or 1. The sigmoid rises steeply between the two species; the line, pulled down "
-        "by the invented flowers on the right, crosses one half further to the right.",
+        figure=Drawn(
+            "quiz-outliers",
+            f"Fits to the real flowers and {N_MORE} invented ones of {LARGE:g} cm; above one half they answer 1.",
+            "Petal length against class 0 or 1. The sigmoid rises steeply between the two species; the line, pulled "
+            "down by the invented flowers on the right, crosses one half further to the right.",
+            draw_outliers,
+        ),
     )
 
 

@@ -201,13 +201,24 @@ class CalibrationDisplay(Display):
     event: str
 
     @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, label: Any = None, bins: int = 10, ax: Any = None) -> Self:
+    def from_estimator(
+        cls,
+        model: Any,
+        X: Any,
+        y: Any,
+        *,
+        sample_weight: ArrayLike | None = None,
+        label: Any = None,
+        bins: int = 10,
+        ax: Any = None,
+    ) -> Self:
         """Compare predicted probabilities with observed frequencies.
 
         Args:
             model: a fitted classifier with `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
+            sample_weight: of each row, shape (n,); None for equal ones.
             label: the class whose probability is judged. None for the second of two classes, and
                 with more classes for the predicted class.
             bins: how many, of equal width.
@@ -222,26 +233,35 @@ class CalibrationDisplay(Display):
         classes = model.classes_.tolist()
         if label is None and len(classes) > 2:
             happened, p = confidence(codes, probabilities)
-            return cls(calibration_bins(happened, p, bins), "the predicted class").plot(ax)
+            return cls(calibration_bins(happened, p, bins, sample_weight), "the predicted class").plot(ax)
         if label is not None and label not in classes:
             raise ArgumentError(f"label={label!r}: is not one of the model's classes; they begin {classes[:5]}")
         place = 1 if label is None else classes.index(label)
-        return cls(calibration_bins(codes == place, probabilities[:, place], bins), str(classes[place])).plot(ax)
+        found = calibration_bins(codes == place, probabilities[:, place], bins, sample_weight)
+        return cls(found, str(classes[place])).plot(ax)
 
     @classmethod
     def from_predictions(
-        cls, happened: ArrayLike, probabilities: ArrayLike, *, event: str = "the event", bins: int = 10, ax: Any = None
+        cls,
+        happened: ArrayLike,
+        probabilities: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        event: str = "the event",
+        bins: int = 10,
+        ax: Any = None,
     ) -> Self:
         """Compare probabilities with observed frequencies.
 
         Args:
             happened: booleans, shape (n,).
             probabilities: predicted, shape (n,).
+            sample_weight: of each row, shape (n,); None for equal ones.
             event: the event that the probabilities are of.
             bins: how many, of equal width.
             ax: axes; None for a new figure.
         """
-        return cls(calibration_bins(happened, probabilities, bins), event).plot(ax)
+        return cls(calibration_bins(happened, probabilities, bins, sample_weight), event).plot(ax)
 
     @property
     def error(self) -> float:

@@ -33,40 +33,51 @@ class _PerClassDisplay(Display):
     curves: Mapping[Any, Curve]
 
     @staticmethod
-    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
+    def _curve(belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> Curve:
         raise NotImplementedError
 
     @classmethod
-    def from_estimator(cls, model: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
+    def from_estimator(
+        cls, model: Any, X: Any, y: Any, *, sample_weight: ArrayLike | None = None, ax: Any = None
+    ) -> Self:
         """Score rows and draw a curve for each class; with two classes, for the second.
 
         Args:
             model: a fitted classifier with `decision_function` or `predict_proba`.
             X: features, shape (n, d).
             y: true labels, shape (n,).
+            sample_weight: of each row, shape (n,); None for equal ones.
             ax: axes; None for a new figure.
 
         Raises:
             DataError: a label is not one of the model's classes, or all rows are of one class.
         """
-        return cls({label: cls._curve(*pair) for label, pair in one_against_rest(model, X, y).items()}).plot(ax)
+        kinds = one_against_rest(model, X, y)
+        return cls({label: cls._curve(*pair, sample_weight) for label, pair in kinds.items()}).plot(ax)
 
     @classmethod
     def from_predictions(
-        cls, belongs: ArrayLike, scores: ArrayLike, *, name: Any = "the class", ax: Any = None
+        cls,
+        belongs: ArrayLike,
+        scores: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        name: Any = "the class",
+        ax: Any = None,
     ) -> Self:
         """Draw the curve of scores.
 
         Args:
             belongs: whether each row belongs to the class, shape (n,).
             scores: higher for the class, shape (n,).
+            sample_weight: of each row, shape (n,); None for equal ones.
             name: the name of the class.
             ax: axes; None for a new figure.
 
         Raises:
             DataError: all rows are of the class, or none is.
         """
-        return cls({name: cls._curve(belongs, scores)}).plot(ax)
+        return cls({name: cls._curve(belongs, scores, sample_weight)}).plot(ax)
 
     @property
     def areas(self) -> dict[Any, float]:
@@ -140,8 +151,8 @@ class RocDisplay(_PerClassDisplay):
     """
 
     @staticmethod
-    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
-        return roc_curve(belongs, scores)
+    def _curve(belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> Curve:
+        return roc_curve(belongs, scores, sample_weight)
 
     def _draw(self, axes: list[Axes]) -> None:
         (panel,), side = axes, self._corner()
@@ -192,8 +203,8 @@ class PrecisionRecallDisplay(_PerClassDisplay):
     """
 
     @staticmethod
-    def _curve(belongs: ArrayLike, scores: ArrayLike) -> Curve:
-        return precision_recall_curve(belongs, scores)
+    def _curve(belongs: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> Curve:
+        return precision_recall_curve(belongs, scores, sample_weight)
 
     def _draw(self, axes: list[Axes]) -> None:
         if len(self.curves) == 1:

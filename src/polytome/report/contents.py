@@ -302,8 +302,8 @@ def judge(
         name: where they come from.
         row_names: the number of each row in its file, or the name of its own file; None counts them
             from 1.
-        sample_weight: of each row, shape (n,), for metrics and their intervals; None for equal
-            ones. Curves and bins count each row once.
+        sample_weight: of each row, shape (n,), for metrics, their intervals, curves and bins; None
+            for equal ones.
         texts: what each row is, in words; None for rows that are no texts.
 
     Raises:
@@ -334,8 +334,8 @@ def judge(
     log_probabilities = model.predict_log_proba(X)
     decided = class_codes(model.predict(X), model.classes_)
     show = _Window(model, X, names, texts)
-    bins, event_class = _calibration(model, codes, np.exp(log_probabilities))
-    roc, precision_recall = _curves(model, X, y)
+    bins, event_class = _calibration(model, codes, np.exp(log_probabilities), weight)
+    roc, precision_recall = _curves(model, X, y, weight)
     return Judged(
         name=name,
         training_rows=training_rows,
@@ -423,20 +423,26 @@ def _pairs(evaluation: Evaluation, codes: Array, log_probabilities: Array, decid
     return found
 
 
-def _calibration(model: Fitted, codes: Array, probabilities: Array) -> tuple[tuple[Bin, ...], Any]:
+def _calibration(
+    model: Fitted, codes: Array, probabilities: Array, weight: Array | None
+) -> tuple[tuple[Bin, ...], Any]:
     """With two classes the probability of the second is judged, with more that of the predicted
     class."""
     if len(model.classes_) == 2:
-        return curves.calibration_bins(codes == 1, probabilities[:, 1]), model.classes_.tolist()[1]
-    return curves.calibration_bins(*curves.confidence(codes, probabilities)), None
+        bins = curves.calibration_bins(codes == 1, probabilities[:, 1], sample_weight=weight)
+        return bins, model.classes_.tolist()[1]
+    return curves.calibration_bins(*curves.confidence(codes, probabilities), sample_weight=weight), None
 
 
-def _curves(model: Fitted, X: Any, y: Array) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
+def _curves(model: Fitted, X: Any, y: Array, weight: Array | None) -> tuple[dict[Any, Curve], dict[Any, Curve]]:
     """ROC and precision-recall curves of the classes that have rows of both kinds."""
+    counts = np.ones(len(y), dtype=bool) if weight is None else weight > 0
     kinds = {
-        label: each for label, each in curves.one_against_rest(model, X, y).items() if 0 < each[0].sum() < len(each[0])
+        label: each
+        for label, each in curves.one_against_rest(model, X, y).items()
+        if 0 < each[0][counts].sum() < counts.sum()
     }
     return (
-        {label: curves.roc_curve(*each) for label, each in kinds.items()},
-        {label: curves.precision_recall_curve(*each) for label, each in kinds.items()},
+        {label: curves.roc_curve(*each, sample_weight=weight) for label, each in kinds.items()},
+        {label: curves.precision_recall_curve(*each, sample_weight=weight) for label, each in kinds.items()},
     )

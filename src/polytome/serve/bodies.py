@@ -71,7 +71,7 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
     if kind == JSON:
         nested = body.count(b"[") + body.count(b"{")
         _check_count((nested - _FEW) // _NESTED, most_rows)
-        _check_values(body.count(b","), most_rows * (len(served.encoder.columns) + _MORE_VALUES))
+        _check_values(body.count(b","), most_rows * (len(served.encoder.read_columns) + _MORE_VALUES))
         rows = _json_rows(body)
         _check_count(len(rows), most_rows)
         return Rows(encode_plain_rows(served.encoder, rows))
@@ -79,13 +79,13 @@ def read_rows(served: ServedModel, kind: str, body: bytes, most_rows: int) -> Ro
         header = _HEADERS.get(kind.removeprefix(CSV))
         if header is None:
             raise Refusal(415, f"the parameter header of {CSV} may be present or absent")
-        _check_width(body, len(served.encoder.columns))
-        expected = {*served.encoder.source_names, *(column.name for column in served.encoder.columns)}
+        _check_width(body, len(served.encoder.read_columns))
+        expected = {*served.encoder.source_names, *(column.name for column in served.encoder.read_columns)}
         frame = parse_delimited(body, "the body", header=header, expected=expected)
     elif kind == ARROW:
         n_rows = count_stream_rows(body, "the body")
         _check_count(n_rows, most_rows)
-        _check_cells(n_rows * len(served.encoder.columns), len(body))
+        _check_cells(n_rows * len(served.encoder.read_columns), len(body))
         frame = parse_arrow_stream(body, "the body")
     else:
         said = f"not {kind[:100]!r}" if kind else "and the header Content-Type says none"

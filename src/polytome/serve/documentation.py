@@ -85,18 +85,29 @@ _MODEL = _object(
             "items": _object(
                 {
                     "name": {"type": "string"},
-                    "kind": {"enum": ["number", "category", "text"]},
+                    "kind": {"enum": ["number", "category", "text", "date"]},
                     "levels": {"type": "array", "items": {"type": "string"}},
                     "reference": {
                         "type": ["string", "null"],
                         "description": "The level that coefficients compare the others with, if there is one.",
                     },
+                    "in_terms": {
+                        "type": "boolean",
+                        "description": "Whether products, powers or splines are made of it; flips are not sought then.",
+                    },
                     **{end: {"type": ["number", "null"]} for end in ("low", "mean", "high")},
                     "usual": {
                         "type": ["string", "null"],
-                        "description": "The most frequent level in the training rows.",
+                        "description": "The most frequent level in the training rows; a usual date.",
                     },
-                }
+                },
+                {
+                    "parts": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "description": "Of a date, what counts of it. A row may have the date, or its parts.",
+                    }
+                },
             ),
         },
         "image_shape": {"type": ["array", "null"], "items": {"type": "integer"}},
@@ -182,7 +193,7 @@ def document(app: FastAPI, served: ServedModel) -> bytes:
         served: the model.
     """
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    columns = served.encoder.columns
+    columns = served.encoder.read_columns
     by_position: Json = {
         "type": "array",
         "items": {"type": ["number", "string", "boolean", "null"]},
@@ -224,7 +235,7 @@ def _example(served: ServedModel) -> dict[str, Any]:
     """A row that the model takes: zeros, the first level of each category, and some text."""
     return {
         column.name: "some text" if column.kind == "text" else column.levels[0] if column.levels else 0.0
-        for column in served.encoder.columns
+        for column in served.encoder.read_columns
     }
 
 

@@ -14,7 +14,7 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, Literal, TypeAlias
@@ -45,6 +45,8 @@ from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
 from polytome.tables.number_formats import WrittenNumbers, with_written_numbers
+from polytome.tables.saved_terms import check_term, term_from_json
+from polytome.tables.terms import Term
 from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
 from polytome.tables.weight_columns import read_weights
 
@@ -98,6 +100,8 @@ class Column:
             rare ones together; None for none.
         steps: the levels of a category in their order, the first of which is the reference, where
             features are steps between them; empty where each level has its own.
+        term: how the column is made of others; None for one that a table brings. Levels of a
+            category that is made so are those of two others together.
     """
 
     name: str
@@ -108,6 +112,7 @@ class Column:
     reference: str | None = None
     other: str | None = None
     steps: tuple[str, ...] = ()
+    term: Term | None = None
 
     @property
     def width(self) -> int:
@@ -220,7 +225,8 @@ class Encoder:
     """The columns of a table and what they become.
 
     Attributes:
-        columns: the feature columns in the order of the model's coefficients.
+        columns: the feature columns in the order of the model's coefficients; those that are made
+            of others are the last.
         target: the name of the column that holds the labels; None when the model has no such
             column.
         missing: what happens to a missing cell: "error", "drop" (the reader drops the row) or
@@ -265,11 +271,21 @@ class Encoder:
     min_level_count: int = 1
 
     @property
+    def read_columns(self) -> tuple[Column, ...]:
+        """The columns that a table brings: all but those that are made of others."""
+        return tuple(column for column in self.columns if column.term is None)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether a column is made of others."""
+        return any(column.term is not None for column in self.columns)
+
+    @property
     def source_names(self) -> tuple[str, ...]:
         """The columns of a table that are read: those of the features, with a date in the place of
         its parts."""
         whole = {part: each.name for each in self.dates for part in each.columns}
-        return tuple(dict.fromkeys(whole.get(column.name, column.name) for column in self.columns))
+        return tuple(dict.fromkeys(whole.get(column.name, column.name) for column in self.read_columns))
 
     @property
     def column_widths(self) -> list[tuple[str, int]]:
@@ -302,7 +318,7 @@ class Encoder:
         """A frame without a header line with the names that its number of columns shows: those of
         training, with or without the target, or those of the features."""
         unlabelled = tuple(name for name in self.layout if name != self.target)
-        features = tuple(column.name for column in self.columns)
+        features = tuple(column.name for column in self.read_columns)
         for known in (self.layout, unlabelled, features, self.source_names):
             if not frame.headed and len(frame.names) == len(known):
                 return replace(frame, names=known, headed=True)
@@ -325,7 +341,7 @@ class Encoder:
         Raises:
             DataError: a column is missing; the message lists what was found.
         """
-        names = [column.name for column in self.columns]
+        names = [column.name for column in self.read_columns]
         frame = self.named(frame)
         if self.numbers:
             frame = with_written_numbers(frame, self.numbers, self.marks)
@@ -370,17 +386,43 @@ class Encoder:
         frame = self.align(frame)
         if self.has_text:
             return self._beside_texts(frame)
-        columns: list[NDArray[Any]] = []
-        widths = []
-        for column in self.columns:
-            if column.steps:
-                columns += column.stepped(self._codes(frame, column))
-                widths += [1] * column.width
-            else:
-                columns.append(self._numbers(frame, column) if column.kind == "number" else self._codes(frame, column))
-                widths.append(column.width)
+        columns, widths = _laid_out(self.columns, self._places(frame))
         X: Matrix = native.rows_of_columns(columns, widths, is_sparse=self.is_sparse, room=room)
         return X
+
+    def places(self, frame: Frame) -> dict[str, NDArray[Any]]:
+        """What each row has in each column that is no text: a number, or the place of its level
+        among those that have a feature, -1 for none.
+
+        Args:
+            frame: a table, see `align`.
+
+        Raises:
+            DataError: as `encode`.
+        """
+        return self._places(self.align(frame))
+
+    def _places(self, frame: Frame) -> dict[str, NDArray[Any]]:
+        """As `places`, of a frame that is aligned."""
+        found: dict[str, NDArray[Any]] = {}
+        coded = {column.name: column.coded for column in self.columns} if self.has_terms else {}
+        for column in self.columns:
+            if column.term is not None:
+                found[column.name] = column.term.values(found, coded, column.levels)
+                self._refuse_overflow(frame, column, found[column.name])
+            elif column.kind != "text":
+                found[column.name] = (self._numbers if column.kind == "number" else self._codes)(frame, column)
+        return found
+
+    def _refuse_overflow(self, frame: Frame, column: Column, values: NDArray[Any]) -> None:
+        """Refuse a term that is too large for a number."""
+        assert column.term is not None
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            what = (
+                f"{{value}} is too large for {column.name!r}, which is made of it; correct the cell, or train without"
+            )
+            refuse_first(frame, column.term.of[0], wrong, f"{what} the term")
 
     def labels(self, frame: Frame) -> NDArray[Any] | None:
         """Read the target column of a frame.
@@ -428,10 +470,14 @@ class Encoder:
     def _beside_texts(self, frame: Frame) -> sparse.csr_array:
         """Encode texts one by one, and the columns between them together."""
         parts: list[Any] = []
+        found = self._places(frame)
         for terms, group in groupby(self.columns, lambda column: column.terms):
             columns = tuple(group)
             if terms is None:
-                parts.append(sparse.csr_array(replace(self, columns=columns, target=None, weight=None).encode(frame)))
+                places, widths = _laid_out(columns, found)
+                is_sparse = replace(self, columns=columns).is_sparse
+                made = native.rows_of_columns(places, widths, is_sparse=is_sparse)
+                parts.append(sparse.csr_array(made))
                 continue
             for column in columns:
                 cells = frame[column.name]
@@ -450,7 +496,7 @@ class Encoder:
                 else np.isnan(self._plain_numbers(frame, column))
                 if column.kind == "number"
                 else self._positions(frame, column) == _GAP
-                for column in self.columns
+                for column in self.read_columns
             ],
             axis=0,
         )
@@ -495,6 +541,7 @@ class Encoder:
             | ({} if column.reference is None else {"reference": column.reference})
             | ({} if column.other is None else {"other": column.other})
             | ({"steps": list(column.steps)} if column.steps else {})
+            | ({} if column.term is None else {"term": column.term.to_json()})
             for place, column in enumerate(self.columns)
         ]
         if self.marks == MISSING_MARKS:
@@ -533,6 +580,11 @@ class Encoder:
         found = _ENCODER(data, "encoder")
         given = {name: tensor for name, tensor in (tensors or {}).items() if is_text_tensor(name)}
         columns = tuple(_column_of(column, place, given) for place, column in enumerate(found["columns"]))
+        for place, column in enumerate(columns):
+            if column.term is not None:
+                check_term(column, columns[:place], f"encoder.columns[{place}]")
+            elif place and columns[place - 1].term is not None:
+                refuse(f"encoder.columns[{place}] is a column of the table after one that is made of others")
         used = {name for place, column in enumerate(columns) if column.terms for name in text_tensors(place)}
         if unused := given.keys() - used:
             refuse(f"the tensors {brief(sorted(unused))} belong to no column of text")
@@ -663,8 +715,9 @@ _COLUMN = record(
         "reference": optional(_TEXT),
         "other": optional(choice(OTHER_LEVEL)),
         "steps": listed(_TEXT),
+        "term": optional(term_from_json),
     },
-    {"terms": None, "reference": None, "other": None, "steps": []},
+    {"terms": None, "reference": None, "other": None, "steps": [], "term": None},
 )
 _WRITTEN = record({"name": _TEXT, "example": _TEXT})
 _DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
@@ -716,10 +769,27 @@ def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DatePa
     return parts
 
 
+def _laid_out(columns: Iterable[Column], places: Mapping[str, NDArray[Any]]) -> tuple[list[NDArray[Any]], list[int]]:
+    """Arrays to be written side by side, and how many features each becomes: a category is one of
+    codes, but for steps, each of which is an array of its own."""
+    arrays: list[NDArray[Any]] = []
+    widths: list[int] = []
+    for column in columns:
+        if column.steps:
+            arrays += column.stepped(places[column.name])
+            widths += [1] * column.width
+        else:
+            arrays.append(places[column.name])
+            widths.append(column.width)
+    return arrays, widths
+
+
 def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
     """A column whose parts agree with each other."""
     what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
-    reference = found["reference"]
+    reference, term = found["reference"], found["term"]
+    if term is not None and (fill, reference, found["other"]) != (None, None, None):
+        refuse(f"{what} is made of other columns and has a fill, a reference or another level")
     if reference is not None and (reference not in levels or len(levels) == 1):
         refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
     steps = tuple(found["steps"])
@@ -730,8 +800,8 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
     if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
         refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
     if found["kind"] == "text":
-        if levels or fill not in (None, ""):
-            refuse(f"{what} has levels or a fill of {brief(fill)}: a column of text has none")
+        if levels or fill not in (None, "") or term is not None:
+            refuse(f"{what} has levels, a term or a fill of {brief(fill)}: a column of text has none")
         terms = TextTerms.from_json(found["terms"], name, place, tensors, f"{what}.terms")
         return Column(name, "text", (), fill, terms)
     if found["terms"] is not None:
@@ -739,14 +809,14 @@ def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[
     if found["kind"] == "number":
         if levels:
             refuse(f"{what}.levels is {brief(found['levels'])}: a column of numbers has none")
-        return Column(name, "number", (), optional(_as_float)(fill, f"{what}.fill"))
+        return Column(name, "number", (), optional(_as_float)(fill, f"{what}.fill"), term=term)
     if fill not in (None, MISSING_LEVEL):
         refuse(f"{what}.fill is {brief(fill)}, neither {MISSING_LEVEL!r} nor null")
     if not levels or list(levels) != sorted(set(levels)):
         refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
     if len(name) * len(levels) > _LONGEST_NAMES:
         refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
-    return Column(name, "category", levels, fill, reference=reference, other=found["other"], steps=steps)
+    return Column(name, "category", levels, fill, reference=reference, other=found["other"], steps=steps, term=term)
 
 
 def _as_float(value: Any, what: str) -> float:

@@ -35,6 +35,8 @@ from polytome.tables.number_formats import (
     written_numbers_of,
 )
 from polytome.tables.reference_levels import refuse_zero, same_reference, with_references
+from polytome.tables.term_columns import learn_again, with_term_columns
+from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions, TextTerms, learn_terms, looks_like_text
 from polytome.tables.weight_columns import weight_note
 
@@ -236,6 +238,7 @@ def learn_encoder(
     ids: Sequence[str] = (),
     layout: Sequence[str] = (),
     min_level_count: int = 1,
+    terms: Terms | None = None,
 ) -> tuple[Encoder, Frame, tuple[str, ...]]:
     """Decide for each column whether it holds numbers or categories.
 
@@ -264,6 +267,7 @@ def learn_encoder(
         ids: columns that are no features and are kept beside predictions; as for `drop`.
         layout: kept in the encoder.
         min_level_count: the rows in which a level must occur; rarer ones become one, `OTHER_LEVEL`.
+        terms: columns that are made of others; None for none.
 
     Returns:
         The encoder, the frame with the rows that training uses, and notes that a user should see.
@@ -346,6 +350,7 @@ def learn_encoder(
     encoder = Encoder(coded, target, missing, unknown, kind_of_labels, tuple(marks), weight, parts)
     encoder = replace(encoder, numbers=written, ids=tuple(kept), layout=tuple(layout), min_level_count=min_level_count)
     refuse_zero(encoder, unknown)
+    encoder = with_term_columns(encoder, frame, terms)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)
@@ -376,9 +381,9 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
             column,
             frame.source,
         )
-        for column in encoder.columns
+        for column in encoder.read_columns
     )
-    return replace(encoder, columns=columns)
+    return learn_again(replace(encoder, columns=columns), encoder, frame)
 
 
 def find_ids(frame: Frame, wanted: Sequence[str], taken: Mapping[str, str]) -> list[str]:

@@ -33,6 +33,7 @@ from polytome.tables.data_frames import DATA_FRAME, DataFrame, frame_of, is_data
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
 from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import label_kind, read_labels
+from polytome.tables.readers.addresses import check_no_password, is_address, read_address
 from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
@@ -44,6 +45,7 @@ from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_t
 from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
 from polytome.tables.schemas import NO_HEADER, find_column, find_columns, find_ids, learn_encoder
+from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -121,6 +123,7 @@ class TableOptions(RowOptions, total=False):
     numbers: str | Mapping[str, str] | None
     names: Sequence[str]
     min_level_count: int
+    terms: Terms | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def read_table(
     ids: Sequence[str] = (),
     names: Sequence[str] = (),
     min_level_count: int = 1,
+    terms: Terms | None = None,
     labels: bool = True,
     read_limit: float | None = None,
     encoding: str | None = None,
@@ -184,7 +188,9 @@ def read_table(
 
     Args:
         path: the file, or a folder of IDX files; see the list of endings above. `-` is the standard
-            input. Or a data frame of pandas, polars or Arrow, whose index is no column.
+            input. The address of a database as SQLAlchemy has it, such as
+            `postgresql://reader@host/shop#customers`. Or a data frame of pandas, polars or Arrow,
+            whose index is no column.
         target: where the labels are. In a table of columns: a name, "last", or a position from 1
             (needed in training). In `.npz`: the array's name. In `.npy`: another `.npy` file,
             "last", or a position.
@@ -228,6 +234,7 @@ def read_table(
             them for other such tables.
         min_level_count: in how many rows of training a level of a category must occur. Rarer ones
             count as one level, "(other)", as do levels that training never saw.
+        terms: columns that are made of others; see `terms_of`. None for none.
         labels: False to ignore labels, which rows to be predicted do not need.
         read_limit: gigabytes (10^9 bytes) of memory that the file's contents may take, so that
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
@@ -264,7 +271,10 @@ def read_table(
     _check_choice("header", header, ("auto", "yes", "no"))
     check_min_level_count(min_level_count)
     file, kind, place = None, "frame", DATA_FRAME
-    if not is_data_frame(path):
+    if is_address(path):
+        kind, place = "address", str(path)
+        check_no_password(place)
+    elif not is_data_frame(path):
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
         file = InputFile(fspath(path), read_limit)
@@ -280,7 +290,7 @@ def read_table(
             what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
             raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
         if file is None:
-            frame = frame_of(path)
+            frame = read_address(place, read_limit) if kind == "address" else frame_of(path)
         elif kind == "texts":
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
@@ -289,12 +299,12 @@ def read_table(
             if names:
                 frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True)
                 _refuse_names_as_row(frame)
-        options: Any = drop or categories or marks or weight or dates or references or text_options
-        options = options or numbers or names or min_level_count != 1
+        options: Any = drop or categories or marks or weight or dates or references or text_options or beside
+        options = options or numbers or names or min_level_count != 1 or terms
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
-                f"{place}: target, weight, drop, categories, dates, references, numbers, names, marks and text are for "
-                "training; the model knows its columns"
+                f"{place}: target, weight, drop, categories, dates, references, numbers, names, marks, text and terms "
+                "are for training; the model knows its columns"
             )
         if encoder is None:
             marks = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
@@ -307,7 +317,13 @@ def read_table(
                 "references": references,
             }
             rules |= {"categories": categories, "marks": marks, "text": text, "text_options": text_options}
-            rules |= {"numbers": numbers, "ids": ids, "layout": names, "min_level_count": min_level_count}
+            rules |= {
+                "numbers": numbers,
+                "ids": ids,
+                "layout": names,
+                "min_level_count": min_level_count,
+                "terms": terms,
+            }
             if text_options is not None and not text:
                 raise ArgumentError(f"{place}: options of texts are given, and no column of text; name it with --text")
             table = _train(frame, target, rules, beside)
@@ -318,8 +334,11 @@ def read_table(
             asked = encoder if labels else replace(encoder, target=None)
             table = encode_rows(frame, asked, missing, unknown, beside)
     else:
-        if numbers or ids or names or min_level_count != 1:
-            raise ArgumentError(f"{place}: numbers, ids, names and min_level_count need named columns; this has none")
+        if numbers or ids or names or min_level_count != 1 or terms:
+            raise ArgumentError(
+                f"{place}: numbers, ids, names, min_level_count, crosses, splines and powers need named columns; this "
+                "has none"
+            )
         options = drop or marks or categories or weight or text or dates or references or beside
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(

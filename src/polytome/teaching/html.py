@@ -60,6 +60,9 @@ def fragment(lesson: Lesson, page: blocks.Page) -> str:
         if isinstance(block, blocks.Figure):
             numbered += 1
             parts.append(_figure(block, numbered))
+        elif isinstance(block, blocks.Question) and block.figure is not None:
+            numbered += 1
+            parts.append(_question(block, _figure(block.figure, numbered)))
         else:
             parts.append(_shown(block))
     return "\n".join(parts)
@@ -137,13 +140,18 @@ def _(block: blocks.Correction) -> str:
 
 @_shown.register
 def _(block: blocks.Question) -> str:
+    return _question(block)
+
+
+def _question(block: blocks.Question, figure: str = "") -> str:
+    """A question whose answer, and the figure that shows it, unfold."""
     letters = "abcdefghij"
     options = "".join(f"<li>{inline_html(option)}</li>" for option in block.options)
     answer = f"<b>{letters[block.answer]})</b> " if block.options else ""
     return (
         f'<div class="question"><p><b>{inline_html(block.prompt)}</b></p>'
         + (f'<ol type="a">{options}</ol>' if options else "")
-        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p></details></div>"
+        + f"<details><summary>Answer</summary><p>{answer}{inline_html(block.explanation)}</p>{figure}</details></div>"
     )
 
 

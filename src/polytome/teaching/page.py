@@ -103,12 +103,14 @@ class Correction:
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a quiz; `answer` is the index of the right option."""
+    """A question of a quiz; `answer` is the index of the right option, and the figure is part of
+    the answer."""
 
     prompt: str
     options: tuple[str, ...]
     answer: int
     explanation: str
+    figure: Figure | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -198,10 +200,12 @@ class Page:
             raise ArgumentError(f"{name!r}: no such erratum; there are {', '.join(known)}")
         self.blocks.append(Correction(name, known[name].kind, wrong, right, shown))
 
-    def question(self, prompt: str, options: Sequence[str], answer: int, explanation: str) -> None:
+    def question(
+        self, prompt: str, options: Sequence[str], answer: int, explanation: str, figure: Figure | None = None
+    ) -> None:
         """Add a question; `answer` is the index of the right option, and there may be none to
-        choose from."""
-        self.blocks.append(Question(prompt, tuple(options), answer, explanation))
+        choose from. A figure is shown with the answer, and not before."""
+        self.blocks.append(Question(prompt, tuple(options), answer, explanation, figure))
 
     def flashcard(self, front: str, back: str, tags: Sequence[str]) -> None:
         """Add a card to learn from."""

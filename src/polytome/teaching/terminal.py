@@ -42,11 +42,12 @@ def print_lesson(lesson: Lesson, page: blocks.Page, console: Console, save_figur
     console.print(Words(lesson.summary, style="italic"))
     for block in page.blocks:
         console.print()
-        if isinstance(block, blocks.Figure):
-            place = f" [{save_figure(block)}]" if save_figure is not None else ""
-            console.print(_words(f"Figure: {block.caption}{place}", style="magenta"))
-        else:
+        if not isinstance(block, blocks.Figure):
             console.print(_shown(block))
+        figure = block if isinstance(block, blocks.Figure) else getattr(block, "figure", None)
+        if figure is not None:
+            place = f" [{save_figure(figure)}]" if save_figure is not None else ""
+            console.print(_words(f"Figure: {figure.caption}{place}", style="magenta"))
 
 
 def print_verdicts(console: Console, verdicts: list[Verdict]) -> None:

@@ -1,14 +1,16 @@
-// One feature of a table as something to fill in: a number with its range, a choice of levels, or a text.
+// One feature of a table as something to fill in: a number with its range, a choice of levels, a date, or a text.
 
 import { listed, onGrid, short, stepIn } from "./format.js";
 import { element } from "./probabilities.js";
 
+const DATE = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?$/;
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
 /** What a field begins with: the mean of the training data, a category's most frequent level, or nothing. */
 export function beginning(feature) {
   if (feature.kind === "text") return "";
   if (feature.kind === "category") return feature.usual ?? feature.levels[0];
+  if (feature.kind === "date") return feature.usual;
   return feature.mean === null ? "0" : onGrid(feature.mean, stepOf(feature));
 }
 
@@ -20,6 +22,7 @@ export function faultIn(feature, text) {
     return isKnown ? "" : `\u201c${text}\u201d is not one of its levels: ${listed(feature.levels, 8)}.`;
   }
   const trimmed = text.trim();
+  if (feature.kind === "date") return DATE.test(trimmed) ? "" : `Needs a date, such as ${feature.usual}.`;
   if (trimmed === "") return `Needs a number, such as ${beginning(feature)}.`;
   if (/^[-+]?\d+,\d+$/.test(trimmed)) return `Write it with a decimal point: ${trimmed.replace(",", ".")}.`;
   if (!NUMBER.test(trimmed)) return `\u201c${trimmed}\u201d is not a number; write one such as ${beginning(feature)}.`;
@@ -77,6 +80,7 @@ export class Field {
 
   #remark(value) {
     const { kind, low, high } = this.feature;
+    if (kind === "date") return `What counts: ${listed(this.feature.parts, 8)}.`;
     if (kind !== "number" || low === null) return "";
     const range = low === high ? `always ${short(low)}` : `${short(low)} to ${short(high)}`;
     const isOutside = value < low || value > high;
@@ -98,6 +102,10 @@ function controlOf(feature) {
   }
   if (feature.kind === "text") return document.createElement("textarea");
   const input = document.createElement("input");
+  if (feature.kind === "date") {
+    input.type = feature.parts.includes("hour") ? "datetime-local" : "date";
+    return input;
+  }
   input.inputMode = "decimal";
   input.autocomplete = "off";
   input.spellcheck = false;

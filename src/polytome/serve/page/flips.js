@@ -19,8 +19,8 @@ export class Flips {
   show(flips, labelNow) {
     const possible = flips.filter((flip) => flip.flipped !== null);
     const fixed = flips.filter((flip) => flip.flipped === null).map((flip) => flip.feature);
-    this.section.hidden = false;
-    this.lead.textContent = leadOf(labelNow, possible.length, fixed);
+    this.section.hidden = flips.length === 0;
+    this.lead.textContent = leadOf(labelNow, possible.length, fixed, this.input.hasTerms);
     this.list.replaceChildren(...possible.slice(0, MOST_SHOWN).map((flip) => this.#line(flip)));
   }
 
@@ -30,23 +30,26 @@ export class Flips {
     const words = element("p", "");
     words.append(
       element("b", "", flip.feature),
-      ` from ${input.textOf(flip.feature)} to `,
+      ` from ${input.has(flip.feature) ? input.textOf(flip.feature) : flip.value} to `,
       element("b", "", next),
       " would make it ",
       element("b", "", flip.label),
     );
+    const line = document.createElement("li");
+    line.append(words);
+    if (!input.has(flip.feature)) return line; // a part of a date has no field
     const button = element("button", "", "Try it");
     button.type = "button";
     button.setAttribute("aria-label", `Try it: ${flip.feature} ${next}`);
     button.addEventListener("click", () => input.change(flip.feature, next));
-    const line = document.createElement("li");
-    line.append(words, button);
+    line.append(button);
     return line;
   }
 }
 
-function leadOf(label, possible, fixed) {
-  if (possible === 0) return `No feature alone, within its range in training, changes the answer ${label}.`;
+function leadOf(label, possible, fixed, hasTerms) {
+  const which = hasTerms ? " of those that no product, power or spline is made of" : "";
+  if (possible === 0) return `No feature alone${which}, within its range in training, changes the answer ${label}.`;
   const rest = fixed.length === 0 ? "" : ` Within their range ${namesOrCount(fixed)} cannot.`;
   const least = "For a number, no change smaller by more than a hundredth does.";
   return `Each of these alone takes the answer away from ${label}. ${least}${rest}`;

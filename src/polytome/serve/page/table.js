@@ -65,6 +65,16 @@ export class TableInput {
     return false;
   }
 
+  /** Whether there is a field of this name; parts of a date have none. */
+  has(name) {
+    return this.#placeOf(name) >= 0;
+  }
+
+  /** Whether products, powers or splines are made of features. */
+  get hasTerms() {
+    return this.features.some((feature) => feature.in_terms);
+  }
+
   #placeOf(name) {
     return this.features.findIndex((feature) => feature.name === name);
   }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote
@@ -17,13 +18,13 @@ from polytome.errors import ArgumentError, DataError, FileError
 from polytome.plain.names import suggested
 from polytome.tables.frames import Cells, Frame, cells_of, listing
 from polytome.tables.readers.columnar import UnusableCells
-from polytome.tables.readers.opening import InputFile
+from polytome.tables.readers.opening import Allowance, InputFile
 
-__all__ = ["read_database"]
+__all__ = ["QUERIES", "gathered", "read_database"]
 
 _ROWS_AT_A_TIME = 10_000
 _BYTES_OF_VALUE = 64
-_QUERIES = ("select", "with", "values")
+QUERIES = ("select", "with", "values")
 """The first words of what is read as a query and not as the name of a table."""
 _READING = frozenset([sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE])
 _TABLES = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
@@ -73,7 +74,7 @@ def _opened(file: InputFile) -> sqlite3.Connection:
 
 def _query_of(file: InputFile, database: sqlite3.Connection) -> str:
     """What is to be run."""
-    if file.part is not None and file.part.strip().lower().startswith(_QUERIES):
+    if file.part is not None and file.part.strip().lower().startswith(QUERIES):
         return file.part
     names = [name for (name,) in database.execute(_TABLES)]
     if not names:
@@ -106,12 +107,30 @@ def _rows_of(file: InputFile, database: sqlite3.Connection, query: str) -> Frame
             f"{source}: the query cannot be run ({error}); give one query that reads, and nothing else"
         ) from error
     names = [name for name, *_ in found.description]
+    return gathered(source, names, lambda: found.fetchmany(_ROWS_AT_A_TIME), file.allowance)
+
+
+def gathered(
+    source: str, names: Sequence[str], some_rows: Callable[[], Sequence[Sequence[Any]]], allowance: Allowance
+) -> Frame:
+    """The columns of the rows that a query gives.
+
+    Args:
+        source: what messages call it.
+        names: of the columns.
+        some_rows: gives the next rows, and none at the end.
+        allowance: of their memory.
+
+    Raises:
+        ArgumentError: a name stands twice.
+        FileError: there are no rows, or too many.
+        DataError: text cannot be read.
+    """
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ArgumentError(f"{source}: names the column {twice[0]!r} twice; name one of them AS something else")
     columns: list[list[Any]] = [[] for _ in names]
     n_bytes = n_rows = 0
-    allowance = file.allowance
-    while rows := found.fetchmany(_ROWS_AT_A_TIME):
+    while rows := some_rows():
         n_rows += len(rows)
         for column, values in zip(columns, zip(*rows, strict=True), strict=True):
             column += values
@@ -125,10 +144,12 @@ def _rows_of(file: InputFile, database: sqlite3.Connection, query: str) -> Frame
 
 def _cells(source: str, name: str, values: list[Any]) -> Cells:
     """The cells of a column; it may hold bytes, which are no value."""
-    if any(isinstance(value, bytes) for value in values):
+    other = next((value for value in values if not isinstance(value, str | bool | int | float | None)), None)
+    if other is not None:
+        what = "bytes (a BLOB)" if isinstance(other, bytes) else f"values of the type {type(other).__name__}"
         return UnusableCells(
             len(values),
-            f"{source}, column {name!r}: holds bytes (a BLOB), neither numbers nor text; convert it in the query, or "
+            f"{source}, column {name!r}: holds {what}, neither numbers nor text; convert it in the query, or "
             f"leave it out with --drop {name}",
         )
     try:

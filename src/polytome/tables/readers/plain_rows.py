@@ -68,7 +68,7 @@ def _names_of(encoder: Encoder, row: Any) -> list[str]:
         has_dates = row.keys() >= {*whole} if isinstance(row, Mapping) else len(row) == len(whole)
         if has_dates:
             return whole
-    return [column.name for column in encoder.columns]
+    return [column.name for column in encoder.read_columns]
 
 
 def _by_position(encoder: Encoder, names: list[str], row: Any, number: int) -> Sequence[Value]:
@@ -102,7 +102,7 @@ def _numbers_alone(encoder: Encoder, rows: Sequence[Any]) -> NDArray[np.float64]
     """Rows of finite numbers for numeric columns, the usual case, without a frame; None in any
     other case."""
     names = [column.name for column in encoder.columns]
-    if not all(column.kind == "number" for column in encoder.columns):
+    if encoder.has_terms or not all(column.kind == "number" for column in encoder.columns):
         return None
     X = np.empty((len(rows), len(names)))
     for top in range(0, len(rows), _BLOCK_ROWS):  # each assignment is one step for Python: threads wait for its end
