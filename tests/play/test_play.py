@@ -601,7 +601,7 @@ def test_what_the_command_refuses_before_it_listens(tmp_path):
     long.write_text("a,b\n" + "1,x\n" * 1_300_000)
     assert "bad.csv, line 3: 1 cells where the first line has 2" in refused(bad)
     assert "the playground takes at most 5,000,000" in refused(long)
-    assert "No such file" in refused(tmp_path / "none.csv")
+    assert "no such file" in refused(tmp_path / "none.csv")
     assert "so it needs --token" in refused("--host", "0.0.0.0")
     taken = bound_socket("127.0.0.1", 0)
     try:

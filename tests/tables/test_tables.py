@@ -186,7 +186,7 @@ def test_places_stay_right_after_rows_are_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"drop": ["c"]}, {"categories": ["c"]}, {"target": "c"}])
 def test_a_trained_encoder_takes_no_training_options(tmp_path: Path, options: dict[str, Any]) -> None:
     encoder = _read(tmp_path, "c,y\nu,a\nv,b\n", target="y").encoder
-    with pytest.raises(ArgumentError, match=r"t\.csv: target, weight, drop, .* and text are for training"):
+    with pytest.raises(ArgumentError, match=r"t\.csv: target, weight, drop, .* and terms are for training"):
         _read(tmp_path, "c,y\nu,a\n", encoder=encoder, **options)
     assert_array_equal(_read(tmp_path, "c,y\nu,a\n", encoder=encoder, target="y").X, [[1, 0]])
 

@@ -72,13 +72,18 @@ class NewtonPoints:
         """
         objective = objective.at(np.float64)
         rows, loss, penalty = objective.rows, objective.loss, objective.penalty
-        is_small = objective.size <= _MAX_COEFFICIENTS
-        is_small = is_small and rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
-        if not is_small or penalty.has_rest or not isinstance(rows, Storage):
+        # Rows that note each pass over them are to see all of them.
+        is_plain = isinstance(rows, Storage) and type(rows).reduce is Storage.reduce
+        if not _is_small(objective) or penalty.has_rest or not is_plain:
             return cls(objective, None)
         quadratic = np.broadcast_to(np.ravel(penalty.quadratic), (rows.n_features,))
         settings = (rows.columns, objective.fit_intercept, quadratic, objective.total_weight)
         return cls(objective, native.newton_points(loss, rows.stored_rows, *settings))
+
+    @property
+    def are_free(self) -> bool:
+        """Whether a point takes less than what is done around it, wherever its rows are."""
+        return _is_small(self.objective)
 
     def at(self, W: Array) -> NewtonPoint:
         """The point of coefficients `W`: one pass over the rows."""
@@ -100,6 +105,11 @@ class NewtonPoints:
         value, gradient, blocks = self.objective.derivatives(W)
         intercepts = intercept_hessian(blocks, len(W))
         return NewtonPoint(value, gradient, -factor_hessian(self.objective, blocks).solve(gradient), intercepts)
+
+
+def _is_small(objective: Objective) -> bool:
+    is_cheap = objective.rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
+    return is_cheap and objective.size <= _MAX_COEFFICIENTS
 
 
 def intercept_hessian(blocks: Array, n_columns: int) -> Array:

@@ -266,12 +266,12 @@ def _of_levels(coef: NDArray[np.float64], form: Form) -> NDArray[np.float64]:
     not have."""
     parts, start = [], 0
     for column in form.columns:
-        part = coef[:, start : start + column.width]
+        part = coef[..., start : start + column.width]
         start += column.width
         if column.steps:
-            part = np.delete(column.by_level(part), column.levels.index(column.steps[0]), axis=1)
+            part = np.delete(column.by_level(part), column.levels.index(column.steps[0]), axis=-1)
         parts.append(part)
-    return np.hstack(parts)
+    return np.concatenate(parts, axis=-1)
 
 
 def _agreement(model: LogisticRegression, form: Form) -> Agreement:
