@@ -72,9 +72,10 @@ class NewtonPoints:
         """
         objective = objective.at(np.float64)
         rows, loss, penalty = objective.rows, objective.loss, objective.penalty
+        if not _is_small(objective) or penalty.has_rest:
+            return cls(objective, None)
         # Rows that note each pass over them are to see all of them.
-        is_plain = isinstance(rows, Storage) and type(rows).reduce is Storage.reduce
-        if not _is_small(objective) or penalty.has_rest or not is_plain:
+        if not isinstance(rows, Storage) or type(rows).reduce is not Storage.reduce:
             return cls(objective, None)
         quadratic = np.broadcast_to(np.ravel(penalty.quadratic), (rows.n_features,))
         settings = (rows.columns, objective.fit_intercept, quadratic, objective.total_weight)
