@@ -493,15 +493,16 @@ class _Minimization:
                 return None
             step = points.at(iterate.coefficients).step
         W = iterate.coefficients + step
+        rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if not points.are_free:
             value, gradient = objective.value_and_gradient(W)
         else:
             point = points.at(W)
             further = points.at(W + point.step)
-            if further.value <= point.value:
+            # Within rounding, so that accidents of it do not decide how far coefficients come.
+            if further.value <= point.value + rounding:
                 W, point = W + point.step, further
             value, gradient, hessian = point.value, point.gradient, point.intercept_hessian
-        rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if self.certified is not None and self.certified.certificate.kind == "estimate":
             rounding = max(rounding, self.certified.certificate.rounding)
         if not (value <= iterate.value + rounding and np.isfinite(gradient).all()):
