@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from polytome.certificates.careful import certify_given
 from polytome.certificates.certificate import Certificate
-from polytome.certificates.rounding import rounding_of
+from polytome.certificates.rounding import growth, rounding_of
 from polytome.errors import ArgumentError, DataError
 from polytome.losses import Logistic, Softmax
 from polytome.models.certain_outputs import CERTAIN
@@ -264,11 +264,12 @@ def _with_all_classes(
     whole = Objective(loss, objective.penalty, rows, objective.fit_intercept)
     W = columns.from_raw_coefficients(np.vstack([scores[0].T, scores[1]]))
     value, _ = whole.value_and_gradient(W)
-    rounding = rounding_of(whole, W, value).objective
+    # That of the objective, here and without these classes, and of the penalty's strength and scales.
+    penalty = objective.penalty.value(W[:-1])
+    rounding = 2 * (rounding_of(whole, W, value).objective + growth(objective.rows.n_rows + 100) * penalty)
     if found is None:
         null, total = float(np.log(2.0)), value + rounding
         return Certificate(total, total, null, estimator.tol, "proof", objective.penalty.modulus, rounding=rounding)
-    rounding *= 2  # that of the objective without them, too
     gap = found.gap + max(0.0, value - found.objective) + rounding
     return replace(found, objective=max(value, gap), gap=gap, rounding=found.rounding + rounding, distance=np.inf)
 
