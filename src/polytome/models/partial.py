@@ -264,7 +264,7 @@ def _with_all_classes(
     whole = Objective(loss, objective.penalty, rows, objective.fit_intercept)
     W = columns.from_raw_coefficients(np.vstack([scores[0].T, scores[1]]))
     value, _ = whole.value_and_gradient(W)
-    # That of the objective, here and without these classes, and of the penalty's strength and scales.
+    # Of the objective, here and without these classes, and of the penalty's strength and scales.
     penalty = objective.penalty.value(W[:-1])
     rounding = 2 * (rounding_of(whole, W, value).objective + growth(objective.rows.n_rows + 100) * penalty)
     if found is None:

@@ -294,8 +294,8 @@ class Encoder:
 
     @property
     def beside_steps(self) -> NDArray[np.bool_]:
-        """Which encoded columns are levels beside the steps of a category, as that of missing cells:
-        bounds of the category are of its steps alone."""
+        """Which encoded columns are levels beside the steps of a category, as that of missing
+        cells: bounds of the category are of its steps alone."""
         n_steps = [len(column.steps) - 1 if column.steps else column.width for column in self.columns]
         places = [np.arange(column.width) for column in self.columns]
         return np.concatenate([[], *(own >= steps for own, steps in zip(places, n_steps, strict=True))]).astype(bool)
