@@ -465,8 +465,8 @@ class _Minimization:
         return self.objective.rows.n_rows * self.objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
 
     def _proved_ahead(self, iterate: Iterate) -> _Certified | None:
-        """The proof after the steps that would be taken anyway: one certificate is enough, and without
-        a penalty it costs more than they do."""
+        """The proof after the steps that would be taken anyway: one certificate is enough, and
+        without a penalty it costs more than they do."""
         if self.frame is not None or self.tol >= _DEFAULT_TOLERANCE:
             return None
         found = self._polished(iterate, self._forms_hessian_freely)
@@ -481,9 +481,9 @@ class _Minimization:
             self._keep(polished)
 
     def _polished(self, iterate: Iterate, forms_hessian: bool) -> _Certified | None:
-        """One more step of Newton's method, where it is known or costs almost nothing, and two where
-        these are all but free: a tolerance below the default asks for digits of the coefficients, and
-        each step doubles them. None where there is no such step."""
+        """One more step of Newton's method, where it is known or costs almost nothing, and two
+        where these are all but free: a tolerance below the default asks for digits of the
+        coefficients, and each step doubles them. None where there is no such step."""
         if self.objective.penalty.has_rest:
             return None  # the step would leave no coefficient at 0
         points, step, hessian = NewtonPoints.of(self.objective), iterate.step, iterate.intercept_hessian
