@@ -118,6 +118,41 @@ def test_missing_cells_have_a_level_of_their_own_beside_the_steps():
     assert (found.coef_[0, :3] >= 0).all()
 
 
+@pytest.mark.parametrize("direction", ["increasing", "decreasing"])
+def test_the_level_of_missing_cells_has_no_sign(direction, tmp_path):
+    rng = np.random.default_rng(1)
+    level = rng.integers(3, size=300)
+    is_missing = rng.random(300) < 0.3
+    chance = np.where(is_missing, 0.05 if direction == "increasing" else 0.95, 0.4)
+    gaps = pd.DataFrame(
+        {
+            "size": pd.Categorical(
+                np.where(is_missing, None, np.array(["s", "m", "l"])[level]), ["s", "m", "l"], ordered=True
+            ),
+            "age": rng.normal(size=300),
+            "ill": np.where(rng.random(300) < chance, "yes", "no"),
+        }
+    )
+    found = train(gaps, "ill", missing="mean", monotone={"size": direction}, tol=1e-9)
+    missing, sign = found.encoder_.feature_names.index("size=(missing)"), 1 if direction == "increasing" else -1
+    assert sign * found.coef_[0, missing] < -1
+    assert (sign * found.coef_[0, :2] >= 0).all()
+    X = found.encoder_.encode(frame_of(gaps))
+    bounds = [(0, None) if sign > 0 else (None, 0)] * 2 + [(None, None)] * 2
+    twin = LogisticRegression(bounds=bounds, tol=1e-9).fit(X, gaps.ill)
+    assert_allclose(found.coef_, twin.coef_, atol=1e-4)
+    assert verify(found, gaps.drop(columns="ill"), gaps.ill).verdict == "confirmed"
+    found.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert_array_equal(again.coef_, found.coef_)
+    assert again.objective_.bounds == "bounds of 2 of 4 columns"
+    path = tmp_path / "gaps.csv"
+    gaps.to_csv(path, index=False)
+    order = ["s", "m", "l"][::sign]  # lists rise, so those that do are turned round where the score falls
+    pieces = train(str(path), "ill", missing="mean", monotone={"size": order}, memory="2GB", tol=1e-9)
+    assert sign * pieces.coef_[0, pieces.encoder_.feature_names.index("size=(missing)")] < -0.5
+
+
 def test_it_is_saved_explained_exported_and_confirmed(model, tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors")

@@ -142,6 +142,45 @@ def test_a_class_without_rows_is_improbable() -> None:
     assert model.distance_to_batch(X, y).relative_gap < 1e-6
 
 
+@pytest.mark.parametrize("far", [0.0, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("lacking", [[2], [1, 2], [0, 2]])
+def test_a_distance_to_rows_that_lack_classes_holds_far_from_zero(far: float, lacking: list[int]) -> None:
+    """Against other coefficients for the same rows, in fifty digits: the infimum is no higher."""
+    mpmath = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(len(lacking) + lacking[0])
+    Z = rng.normal(size=(40, 2))
+    y = (Z @ rng.normal(size=(2, 3)) + rng.gumbel(size=(40, 3))).argmax(axis=1)
+    X, rows = Z + far, ~np.isin(y, lacking)
+    of_all = LogisticRegression(tol=1e-6).fit(X, y)
+    X, Z, y, strength = X[rows], X[rows] - far, y[rows], 1 / rows.sum()
+    of_these = LogisticRegression().partial_fit(X, y, classes=[0, 1, 2])
+    best = LogisticRegression(C=2.0, tol=1e-12).fit(Z, y) if len({*y.tolist()}) > 1 else None
+
+    def objective(coef: Any, intercept: Any) -> Any:
+        total = sum(mpmath.mpf(float(w)) ** 2 for w in np.ravel(coef)) * strength / 2
+        for x, own in zip(X, y, strict=True):
+            scores = [b + mpmath.fdot(map(float, x), map(float, w)) for w, b in zip(coef, intercept, strict=True)]
+            total += mpmath.log(sum(mpmath.exp(score - scores[own]) for score in scores)) / len(y)
+        return total
+
+    with mpmath.workdps(50):
+        least = mpmath.mpf(0)
+        if best is not None:  # half of a coefficient in each of two classes, and the third never
+            coef, moved = np.zeros((3, 2)), [mpmath.mpf(-200)] * 3
+            for label, sign in zip(sorted({*y.tolist()}), (-1, 1), strict=True):
+                coef[label] = sign * best.coef_[0] / 2
+                moved[label] = sign * mpmath.mpf(float(best.intercept_[0])) / 2 - far * sum(
+                    map(mpmath.mpf, coef[label])
+                )
+            least = objective(coef, moved)
+        for model in (of_all, of_these):
+            found = model.distance_to_batch(X, y)
+            excess = objective(model.coef_, list(map(mpmath.mpf, model.intercept_.tolist()))) - least
+            assert found.kind == "proof"
+            assert excess <= found.gap
+            assert far > 1e6 or model is of_all or found.gap <= excess + 1e-3
+
+
 def test_one_class_alone_is_certain() -> None:
     model = LogisticRegression().partial_fit([[1.0], [2.0]], ["a", "a"])
     assert model.predict([[3.0]]).tolist() == ["a"]

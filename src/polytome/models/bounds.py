@@ -100,7 +100,7 @@ def bounds_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -
             columns.
         n_features: of X.
         encoder: of the table that X was made of, whose columns are named then: a category's bounds
-            are those of each of its features.
+            are those of each of its features, but for levels beside its steps.
 
     Raises:
         ArgumentError: they are for more or fewer columns, or for ones that X does not have.
@@ -121,6 +121,8 @@ def bounds_of(estimator: Any, n_features: int, encoder: Encoder | None = None) -
         if columns is None and not any(isinstance(key, str) for key in given):
             columns = [("", 1)] * n_features
         low, high = _by_key(given, columns)
+        if encoder is not None:
+            low[encoder.beside_steps], high[encoder.beside_steps] = _NO_BOUNDS
     else:
         low, high = _table(given)
         if len(low) not in (1, n_features):

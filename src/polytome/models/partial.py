@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from polytome.certificates.careful import certify_given
 from polytome.certificates.certificate import Certificate
+from polytome.certificates.rounding import growth, rounding_of
 from polytome.errors import ArgumentError, DataError
 from polytome.losses import Logistic, Softmax
 from polytome.models.certain_outputs import CERTAIN
@@ -30,6 +31,7 @@ from polytome.models.penalty_weights import penalty_weights_of
 from polytome.models.predictions import checked_coefficients
 from polytome.models.settings import check_whole_number, real_number
 from polytome.objective import Objective
+from polytome.passes import Columns
 from polytome.rows.identities import identities
 from polytome.solvers.running import Running
 from polytome.solvers.running_batch import Batch
@@ -255,15 +257,21 @@ def _with_all_classes(
     one without these."""
     n_classes = len(labels.classes)
     loss: Logistic | Softmax = Logistic() if n_classes == 2 else Softmax(n_classes)
-    rows = replace(objective.rows, target=labels.target)  # type: ignore[type-var]
+    # About the coefficients as they are given: those of centred columns would be others, by the
+    # rounding of their intercepts.
+    columns = Columns(np.zeros(len(scores[0].T)), objective.rows.columns.scale)
+    rows = replace(objective.rows, target=labels.target).with_columns(columns)  # type: ignore[type-var]
     whole = Objective(loss, objective.penalty, rows, objective.fit_intercept)
-    W = rows.columns.from_raw_coefficients(np.vstack([scores[0].T, scores[1]]))
+    W = columns.from_raw_coefficients(np.vstack([scores[0].T, scores[1]]))
     value, _ = whole.value_and_gradient(W)
+    # Of the objective, here and without these classes, and of the penalty's strength and scales.
+    penalty = objective.penalty.value(W[:-1])
+    rounding = 2 * (rounding_of(whole, W, value).objective + growth(objective.rows.n_rows + 100) * penalty)
     if found is None:
-        null = float(np.log(2.0))
-        return Certificate(value, value, null, estimator.tol, "proof", objective.penalty.modulus)
-    gap = found.gap + max(0.0, value - found.objective)
-    return replace(found, objective=max(value, gap), gap=gap)
+        null, total = float(np.log(2.0)), value + rounding
+        return Certificate(total, total, null, estimator.tol, "proof", objective.penalty.modulus, rounding=rounding)
+    gap = found.gap + max(0.0, value - found.objective) + rounding
+    return replace(found, objective=max(value, gap), gap=gap, rounding=found.rounding + rounding, distance=np.inf)
 
 
 def suits_partial_fit(estimator: Any) -> bool:

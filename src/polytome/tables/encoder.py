@@ -293,6 +293,14 @@ class Encoder:
         return [(column.name, column.width) for column in self.columns]
 
     @property
+    def beside_steps(self) -> NDArray[np.bool_]:
+        """Which encoded columns are levels beside the steps of a category, as that of missing
+        cells: bounds of the category are of its steps alone."""
+        n_steps = [len(column.steps) - 1 if column.steps else column.width for column in self.columns]
+        places = [np.arange(column.width) for column in self.columns]
+        return np.concatenate([[], *(own >= steps for own, steps in zip(places, n_steps, strict=True))]).astype(bool)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the encoded columns, see `Column.feature_names`."""
         return tuple(name for column in self.columns for name in column.feature_names)

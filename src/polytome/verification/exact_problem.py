@@ -216,9 +216,13 @@ def _bounds(model: Any, n_features: int) -> list[tuple[float, float]] | None:
     found = [(-np.inf, np.inf)] * n_features
     if isinstance(given, Mapping):
         encoder, names = source_of(model).encoder, list(vars(model).get("feature_names_in_", ()))
-        owners: list[tuple[Any, int]]
+        owners: list[tuple[Any, ...]]
         if encoder is not None:
-            owners = [(column.name, place) for place, column in enumerate(encoder.columns) for _ in range(column.width)]
+            owners = [
+                () if column.steps and own + 1 >= len(column.steps) else (column.name, place)  # beside steps
+                for place, column in enumerate(encoder.columns)
+                for own in range(column.width)
+            ]
         else:
             owners = [(names[j] if names else None, j) for j in range(n_features)]
         for j, own in enumerate(owners):
