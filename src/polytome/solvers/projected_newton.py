@@ -31,6 +31,7 @@ _MAX_HALVINGS = 12
 _ROUND_ACCURACY = 0.1  # of the residual, at the end of a round of conjugate gradients
 _FORCING = (0.03, 0.3)  # of the slope, what is left of it at the end of a step's model
 _LEAST_SHARE_MOVING = 0.6  # of all coefficients: with fewer, a Hessian of some after the other is faster
+_MOST_IN_VAIN = 8  # steps after which the slope has not halved
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,14 @@ class ProjectedNewton(Solver):
         W = box.nearest(start)
         value, gradient = objective.value_and_gradient(W)
         passes, first = 1.0, float(np.linalg.norm(box.slope(W, gradient)))
+        least, in_vain = first, 0
         while True:
             yield Iterate(W, value, gradient, passes, in_float64=True)
-            if box.is_kept(W, gradient).mean() > 1 - _LEAST_SHARE_MOVING:
+            size = float(np.linalg.norm(box.slope(W, gradient)))
+            least, in_vain = (size, 0) if size < least / 2 else (least, in_vain + 1)
+            if in_vain > _MOST_IN_VAIN or box.is_kept(W, gradient).mean() > 1 - _LEAST_SHARE_MOVING:
                 return GivesWay(W, passes)
             inverse = precondition(objective, W)
-            size = float(np.linalg.norm(box.slope(W, gradient)))
             forcing = float(np.clip(np.sqrt(size / max(first, 1e-300)), *_FORCING))
             product = _Products(objective, W)
             target, predicted = _least_in_box(product, gradient, box, inverse, forcing * size)
