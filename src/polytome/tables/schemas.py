@@ -599,9 +599,7 @@ def note_fills(gaps: Mapping[str, int], notes: list[str]) -> None:
     """Say how many cells are filled, and in which columns."""
     filled = [f"{name} ({count})" for name, count in gaps.items() if count]
     if filled:
-        notes.append(
-            f"{sum(gaps.values())} missing cells are filled, in {len(filled)} columns: {', '.join(filled[:12])}"
-        )
+        notes.append(f"missing cells are filled: {listing(filled, _MOST_TOLD, str)}")
 
 
 def _learn_column(

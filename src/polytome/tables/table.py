@@ -511,7 +511,7 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
         for option, names in {**wanted, "text": rules["text"]}.items():
             if beside in find_columns(frame, names, option, keep=(beside,)):
                 raise ArgumentError(
-                    f"{option}={beside!r}: the column decides which rows are held out and is no feature (group or "
+                    f"{option}={beside!r}: the column decides which rows are held out and is not a feature (group or "
                     "time); leave one of them out, or add the column again under another name"
                 )
         rules = rules | {"drop": (*rules["drop"], beside)}
