@@ -165,7 +165,7 @@ def tune(
     Examples:
       polytome tune iris
       polytome tune people.csv --target income --l1-ratio 1 --rule 1se
-      polytome tune people.csv --target income --l1-ratio 1 --penalty-groups columns
+      polytome tune iris --l1-ratio 1 --penalty-groups columns
       polytome tune visits.csv --target ill --groups patient --metric auc
       polytome tune sales.csv --target bought --time date --folds 5
       polytome tune messages.tsv --target label --text message

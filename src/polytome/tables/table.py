@@ -299,7 +299,7 @@ def read_table(
             if names:
                 frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True)
                 _refuse_names_as_row(frame)
-        options: Any = drop or categories or marks or weight or dates or references or text_options or beside
+        options: Any = drop or categories or marks or weight or dates or references or text_options
         options = options or numbers or names or min_level_count != 1 or terms
         if encoder is not None and (options or (text and kind != "texts") or target not in (None, encoder.target)):
             raise ArgumentError(
