@@ -447,11 +447,10 @@ def _show_doubts(tuned: Tuned) -> None:
     if tuned.is_partial:
         show_warning(f"stopped: the choice rests on {search.n_folds_done_} of {len(search.folds_)} folds.")
     if tuned.at_end:
-        # "standard", or of a table with texts one number for each column: those of numbers are standardised
-        is_standard = isinstance(search.scale, str) or np.ndim(search.scale) > 0
+        is_suited = isinstance(search.scale, str) or np.ndim(search.scale) > 0  # one for each column beside texts
         show_warning(
             f"the best C, {number(float(search.Cs_[-1]))}, is the largest that was tried: a weaker penalty may be "
-            f"better; give larger ones with --C{'' if is_standard else ', or --scale standard'}"
+            f"better; give larger ones with --C{'' if is_suited else ', or --scale standard'}"
         )
 
 
