@@ -140,7 +140,8 @@ def test_other_commands_keep_their_options_too(folder, saved, tmp_path):
         ("target = 1979-05-27", 2, "target = 1979-05-27: is not a text"),
         ("# all\nmissing = 'x'", 2, "line 2: missing = \"x\": 'x' is not one of error, drop, mean"),
         ("seed = -1", 2, "line 1: seed = -1"),
-        ("categories = 'a'\ncategory = 'b'", 2, "line 2: category is another name of categories"),
+        ("categories = 'a'\ncategory = 'b'", 2, "line 2: category is another name of categories, which is"),
+        ("category = 'a'\ncategories = 'b'", 2, "line 2: categories is another name of category, which is"),
         ("C = 1\nC = 2\n", 1, "is not TOML: Cannot overwrite a value (at "),
         ("target income", 1, "is not TOML"),
         (b"\xff\xfe\x00", 1, "is not UTF-8 text"),
@@ -156,6 +157,15 @@ def test_what_a_file_may_not_hold_is_told_by_its_place(folder, tmp_path, text, s
     assert str(config) in result.stderr
     assert told in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\r\n", b"# no options"])
+def test_a_file_without_options_leaves_the_defaults(tmp_path, content):
+    config = tmp_path / "none.toml"
+    config.write_bytes(content)
+    words = ["train", "iris", "--json"]
+    alone, beside = json.loads(done(*words)), json.loads(done(*words, "--config", config))
+    assert beside["objective"] == alone["objective"]
 
 
 def test_a_value_is_a_value(folder, tmp_path, monkeypatch):

@@ -78,7 +78,8 @@ def test_errors_by_cluster_and_weights(file: Path) -> None:
         (["vote ~ age", "--compare", "vote ~ wage"], "'wage' is not a variable of this model"),
         (["vote ~ age", "--weights", "count"], "Error: weights and weights_are need each other"),
         (["vote ~ age", "--cluster", "groups"], "Error: clusters: there is no column 'groups'; did you mean 'group'?"),
-        (["vote ~ age", "--robust", "HC0", "--profile"], "HC0 errors allow for rows"),
+        (["vote ~ age", "--robust", "HC0", "--profile"], "the likelihood does not describe; leave it out"),
+        (["vote ~ age", "--robust", "HC0", "--firth"], "are of the information alone; leave one of them out"),
         (["vote ~ age", "--categories", "ages"], "categories='ages'"),
     ],
 )

@@ -140,3 +140,19 @@ def test_spam_is_found_from_the_raw_file_in_one_command(data, tmp_path):
     peer = Peer(max_iter=1000).fit(vectorizer.fit_transform(lines[~is_test]), rows.y)
     theirs = roc_auc_score(rows.y_test == "spam", peer.predict_proba(vectorizer.transform(lines[is_test]))[:, 1])
     assert area > theirs - 0.002
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ([], "larger ones with --C\n"),  # the scale is one number for each column
+        (["--drop", "stars"], "larger ones with --C, or --scale standard\n"),
+        (["--scale", "standard"], "larger ones with --C\n"),
+        (["--scale", "none", "--l1-ratio", "0"], "larger ones with --C, or --scale standard\n"),
+    ],
+)
+def test_tuning_beside_texts_says_when_the_weakest_penalty_is_best(reviews, words, advice):
+    result = run("tune", reviews, "--target", "y", "--text", "said", "--folds", 3, "--C", "0.01,0.1", *words)
+    assert result.exit_code == 0, result.output
+    assert "is the largest that was tried" in result.stderr
+    assert advice in result.stderr

@@ -121,6 +121,13 @@ def test_sentences_say_what_a_level_is_compared_with(people, model):
     assert "difference of their coefficients" in levels_sentence(train(people, "way", drop="ill"))
     assert levels_sentence(train(people, "ill", drop="way,school,rank,town")) is None
     assert levels_sentence(train(people, "ill", drop="way", C=np.inf, fit_intercept=False)) is None
+    order = sorted(set(people["school"].dropna()))
+    steps = levels_sentence(train(people, "ill", drop="way", monotone={"school": order}))
+    assert steps.startswith(
+        f"A step, such as school>={order[1]}, compares a level with the one before it. All levels of "
+    )
+    alone = levels_sentence(train(people, "ill", drop="way,rank,town", monotone={"school": order}))
+    assert alone == f"A step, such as school>={order[1]}, compares a level with the one before it."
     table = read_table(people, target="ill", drop=["way", "age"])
     every = LogisticRegression(C=np.inf).fit(table.X, table.y)
     every.source_ = replace(every.source_, encoder=table.encoder)

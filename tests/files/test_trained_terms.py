@@ -212,3 +212,15 @@ def test_a_level_that_only_held_out_rows_have_is_in_no_term() -> None:
     assert model.encoder_.feature_names == ("age", "hue=a", "hue=b", "age*hue=a", "age*hue=b")
     assert any("hue=rare" in note for note in model.training_.notes)
     assert np.isfinite(model.predict_proba(model.held_out_.X)).all()
+
+
+def test_what_shows_coefficients_says_which_do_not_change_alone(folder: Path, tmp_path: Path) -> None:
+    out, page = tmp_path / "m.safetensors", tmp_path / "m.html"
+    told = "'age*sex', 'hours spline' are made of other columns and change with them"
+    options = ["--cross", "age*sex", "--spline", "hours=4", "--out", out, "--report", page]
+    trained = done("train", folder / "people.csv", *RULES, *options)
+    assert told in " ".join(trained.split())
+    assert told in " ".join(done("explain", out).split())
+    assert told in page.read_text().replace("&#39;", "'")
+    done("train", folder / "people.csv", *RULES, "--out", out, "--report", page)
+    assert "made of other columns" not in done("explain", out) + page.read_text()

@@ -230,6 +230,7 @@ def test_the_proofs_of_models_made_of_binary_ones_are_confirmed(kind: Any) -> No
         ({"groups": [0.5] * 12}, r"groups\[0\] is 0.5: needs a whole number or text"),
         ({"groups": "classes", "group_ratio": 2}, "group_ratio=2: needs a number above 0"),
         ({"group_ratio": 0.5}, "group_ratio=0.5 has no effect without groups"),
+        ({"group_ratio": 0.5, "l1_ratio": 0}, "group_ratio=0.5 has no effect without groups"),
         ({"groups": "classes", "l1_ratio": 0}, "groups has no effect where l1_ratio is 0"),
         ({"groups": "classes", "bounds": (0, None)}, "bounds"),
         ({"groups": PARTS, "penalty_weights": np.arange(12)}, "both columns are in one group"),

@@ -174,6 +174,11 @@ def test_columns_of_the_table_come_first() -> None:
         ({"crosses": ["age"]}, "needs two columns"),
         ({"crosses": ["age*sex*hours"]}, "needs two columns"),
         ({"crosses": "age*sex"}, "needs a list of pairs"),
+        ({"crosses": 5}, "needs a list of pairs"),
+        ({"crosses": {"age": "sex"}}, "needs a list of pairs"),
+        ({"crosses": [5]}, "needs two columns"),
+        ({"crosses": [None]}, "needs two columns"),
+        ({"crosses": [("age", 5)]}, "needs two columns"),
         ({"crosses": ["age*sxe"]}, "did you mean 'sex'"),
         ({"crosses": ["age*age"]}, "--power age=2"),
         ({"crosses": ["age*ill"]}, "has no column 'ill' to learn from"),
@@ -181,6 +186,7 @@ def test_columns_of_the_table_come_first() -> None:
         ({"splines": {"sex": 4}}, "is a category"),
         ({"splines": {"age": 2}}, "a whole number from 3 to 20"),
         ({"splines": {"age": 4.5}}, "a whole number from 3 to 20"),
+        ({"splines": {"age": "4"}}, "spline age='4': needs knots, a whole number from 3 to 20"),
         ({"splines": ["age"]}, "needs a number for each column"),
         ({"powers": {"age": 10}}, "a whole number from 2 to 9"),
         ({"powers": {"way": 2}}, "has no column 'way'"),
@@ -189,6 +195,12 @@ def test_columns_of_the_table_come_first() -> None:
 def test_wrong_terms_are_refused_with_a_remedy(asked: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words.replace("*", r"\*")):
         learned(terms_of(**asked), missing="mean")
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    asked = terms_of(splines={"age": np.int64(4)}, powers={"age": np.uint8(3)})
+    assert asked == terms_of(splines={"age": 4}, powers={"age": 3})
+    assert type(asked.splines[0][1]) is int
 
 
 def test_columns_that_do_not_suit_their_term_are_refused() -> None:

@@ -16,7 +16,7 @@ Ids = Annotated[
         "--id",
         metavar="COLUMN,...",
         show_default=False,
-        help="Columns that are no features, and that predict keeps beside its predictions; as for --drop.",
+        help="Columns that are not features, and that predict keeps beside its predictions; as for --drop.",
     ),
 ]
 Numbers = Annotated[

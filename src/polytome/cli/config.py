@@ -107,12 +107,14 @@ def _values_of(context: typer.Context, path: Path, kinds: Mapping[str, type]) ->
     text = _text_of(path)
     options = {name: option for option in _options_of(context) for name in _long_names(option)}
     found: dict[str, Any] = {}
+    keys: dict[str, str] = {}
     for key, value in _parsed(path, text).items():
         option = options.get(key)
         if option is None:
             raise _refused(path, text, key, _unknown(context, key, value, options))
         if option.name in found:
-            raise _refused(path, text, key, f"is another name of {_long_names(option)[0]}, which is there, too")
+            raise _refused(path, text, key, f"is another name of {keys[option.name]}, which is there, too; keep one")
+        keys[option.name] = key
         try:
             found[option.name] = _converted(value, kinds[option.name], option.multiple)
             option.process_value(context, found[option.name])
@@ -140,6 +142,8 @@ def _text_of(path: Path) -> str:
 
     if str(path) == STANDARD_INPUT:
         raise ArgumentError("--config -: options are not read from the standard input; name a file")
+    if path.is_file() and path.stat().st_size == 0:
+        return ""  # no options; as rows it would be an error
     try:
         return InputFile(path).contents().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

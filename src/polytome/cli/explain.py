@@ -21,7 +21,9 @@ _LISTED = 12
 
 def explain(
     model: ModelPath,
-    top: Annotated[int, typer.Option(min=1, help="How many coefficients to show for each class.")] = 5,
+    top: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="How many coefficients to show for each class.")
+    ] = 5,
     as_json: Json = False,
 ) -> None:
     """Show a model's objective, its certificate and its largest coefficients.
@@ -46,7 +48,7 @@ def explain(
     from polytome.files.model_file import load
     from polytome.models.fitted import certificate_of
     from polytome.models.separation import separation_sentence, separation_to_json
-    from polytome.report.wording import levels_sentence
+    from polytome.report.wording import levels_sentence, terms_sentence
 
     fitted = load(model)
     coefficients = largest_coefficients(fitted, most=top)
@@ -76,7 +78,9 @@ def explain(
         show_certificate(console, certificate)
     if sentence := separation_sentence(fitted):
         show_warning(sentence)
-    show_coefficients(console, coefficients, coefficients_title(fitted), levels_sentence(fitted))
+    show_coefficients(
+        console, coefficients, coefficients_title(fitted), levels_sentence(fitted), terms_sentence(fitted)
+    )
 
 
 def _facts(model: Fitted) -> dict[str, str]:

@@ -212,7 +212,7 @@ WorkersName = Annotated[
         "--workers",
         metavar="N|tcp://HOST:PORT",
         show_default=False,
-        help="Who makes the passes over files: so many processes on this machine, or the workers of a Dask "
+        help="Who makes the passes over files: N processes on this machine, or the workers of a Dask "
         "cluster, which read the files under the same paths.",
     ),
 ]

@@ -36,8 +36,8 @@ def serve(
             help="Allow requests from pages of this origin; may be given several times.",
         ),
     ] = None,
-    most_rows: Annotated[int, typer.Option(min=1, help="The most rows in one request.")] = 100_000,
-    most_bytes: Annotated[int, typer.Option(min=1, help="The most bytes in one request.")] = 16 << 20,
+    most_rows: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most rows in one request.")] = 100_000,
+    most_bytes: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The most bytes in one request.")] = 16 << 20,
     as_json: Json = False,
 ) -> None:
     """Serve a model: a page to try it, and predictions over HTTP.

@@ -189,11 +189,15 @@ def _show_confusion(console: Console, evaluation: Evaluation) -> None:
 
 
 def show_coefficients(
-    console: Console, coefficients: Sequence[Coefficient], title: str, about_levels: str | None = None
+    console: Console,
+    coefficients: Sequence[Coefficient],
+    title: str,
+    about_levels: str | None = None,
+    about_terms: str | None = None,
 ) -> None:
     """Print coefficients class by class; in a binary model with their odds ratios; those of levels
-    with the level that they are against, or what a level is compared with; and where deviations are
-    known their effect per deviation."""
+    with the level that they are against, or what a level is compared with; where deviations are
+    known their effect per deviation; and what is said of terms."""
     if not coefficients:
         console.print("\nEvery coefficient is zero.")
         return
@@ -214,6 +218,8 @@ def show_coefficients(
     show_table(console, title, (*heads, "against") if compares else heads, rows)
     if about_levels is not None and not compares:
         console.print(Text(about_levels, style="dim"))
+    if about_terms is not None:
+        console.print(Text(about_terms, style="dim"))
 
 
 def _cell(value: object) -> str:

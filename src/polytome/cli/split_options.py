@@ -15,7 +15,7 @@ GroupColumn = Annotated[
         metavar="COLUMN",
         show_default=False,
         help="With --test-fraction, hold out whole groups: the rows with one value of this column, such as a user, "
-        "stay together. It is no feature.",
+        "stay together. It is not a feature.",
     ),
 ]
 TimeColumn = Annotated[
@@ -24,6 +24,6 @@ TimeColumn = Annotated[
         "--time",
         metavar="COLUMN",
         show_default=False,
-        help="With --test-fraction, hold out the latest rows by this column of numbers or dates. It is no feature.",
+        help="With --test-fraction, hold out the latest rows by this column of numbers or dates. It is not a feature.",
     ),
 ]

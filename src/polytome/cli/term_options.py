@@ -28,8 +28,8 @@ Splines = Annotated[
         "--spline",
         metavar="COLUMN=KNOTS",
         show_default=False,
-        help="Let the effect of a number bend, by a natural cubic spline with so many knots, 3 to 20, at quantiles; "
-        "age=5. May be given several times.",
+        help="Let the effect of a number bend, by a natural cubic spline with 3 to 20 knots at quantiles, as in age=5. "
+        "May be given several times.",
     ),
 ]
 Powers = Annotated[
@@ -38,7 +38,7 @@ Powers = Annotated[
         "--power",
         metavar="COLUMN=EXPONENT",
         show_default=False,
-        help="Add powers of a number, from its square to this one; age=2. May be given several times.",
+        help="Add powers of a number, from its square to this one, as in age=2. May be given several times.",
     ),
 ]
 

@@ -68,7 +68,7 @@ MaxFeatures = Annotated[
     typer.Option(
         metavar="NUMBER",
         show_default=False,
-        help="Keep only so many terms, those that occur most often (default: all).",
+        help="Keep at most this many terms, those that occur most often (default: all).",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -77,7 +77,7 @@ Hashing = Annotated[
     typer.Option(
         metavar="NUMBER|2^BITS",
         show_default=False,
-        help="Hash terms to so many features instead of keeping a list of them, such as 2^18.",
+        help="Hash terms to this many features instead of keeping a list of them, such as 2^18.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -221,14 +221,14 @@ def _show_warnings(model: LogisticRegression, interrupted: bool) -> None:
 def _show_coefficients(console: Console, model: LogisticRegression) -> None:
     from polytome.evaluation.explain import largest_coefficients
     from polytome.evaluation.ordering import largest
-    from polytome.report.wording import levels_sentence
+    from polytome.report.wording import levels_sentence, terms_sentence
 
     n_classes = len(model.classes_)
     coefficients = largest_coefficients(model, most=5 if n_classes == 2 else 3)
     if n_classes > _FEW_CLASSES:
         names = [(found.feature, place) for place, found in enumerate(coefficients)]
         coefficients = [coefficients[j] for j in largest([found.effect for found in coefficients], 10, names)]
-    show_coefficients(console, coefficients, coefficients_title(model), levels_sentence(model))
+    show_coefficients(console, coefficients, coefficients_title(model), levels_sentence(model), terms_sentence(model))
 
 
 def _show_place(console: Console, model: LogisticRegression, source: str, out: Path | None, interrupted: bool) -> None:

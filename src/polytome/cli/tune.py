@@ -445,9 +445,10 @@ def _show_doubts(tuned: Tuned) -> None:
     if tuned.is_partial:
         show_warning(f"stopped: the choice rests on {search.n_folds_done_} of {len(search.folds_)} folds.")
     if tuned.at_end:
+        is_suited = not (search.scale is None or isinstance(search.scale, int | float))  # else one for each column
         show_warning(
             f"the best C, {number(float(search.Cs_[-1]))}, is the largest that was tried: a weaker penalty may be "
-            f"better; give larger ones with --C{'' if search.scale == 'standard' else ', or --scale standard'}"
+            f"better; give larger ones with --C{'' if is_suited else ', or --scale standard'}"
         )
 
 

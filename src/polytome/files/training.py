@@ -96,8 +96,8 @@ def train(
         test_fraction: hold out this share of each class: `evaluate(model)` and `model.report()`
             then judge the model by these rows. Means and levels are learned from the others alone.
         group: a column of which no value is divided: whole groups are held out, such as all rows of
-            a user, so that the model is judged by others. It is no feature.
-        time: a column of numbers or dates: the latest rows are held out. It is no feature.
+            a user, so that the model is judged by others. It is not a feature.
+        time: a column of numbers or dates: the latest rows are held out. It is not a feature.
         random_state: seed of the held-out rows, and of the solver "sgd".
         weight: a column of numbers by which the rows are weighted.
         offset: a column of numbers that is added to the scores and not learned; of more than two
@@ -122,7 +122,7 @@ def train(
             level with the lowest score first: `{"education": ["none", "school", "college"]}`.
         numbers: how numbers with marks are written, by an example such as "1,234.5", for all
             columns or as `{"price": "1,234.5"}`; see `read_table`.
-        ids: columns that are no features, and that `polytome predict` keeps beside predictions.
+        ids: columns that are not features, and that `polytome predict` keeps beside predictions.
         names: of the columns of a text table without a header line.
         min_level_count: in how many rows a level must occur; rarer ones become one.
         crosses: pairs of columns of which the model also has the products, so that the effect of

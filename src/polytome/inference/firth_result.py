@@ -193,7 +193,9 @@ def check_weights_known(weights: Any, weights_are: Any) -> None:
 def check_covariance_known(kind: str, method: str) -> None:
     """Raises ArgumentError unless a covariance is that of the information."""
     if kind != "observed":
-        raise ArgumentError(f"covariance={kind!r}: errors with method={method!r} are of the information alone")
+        raise ArgumentError(
+            f"covariance={kind!r}: errors with method={method!r} are of the information alone; leave one of them out"
+        )
 
 
 def firth(sample: Sample, asked: Asked) -> FirthResult:

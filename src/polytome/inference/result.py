@@ -317,7 +317,9 @@ class Result:
 
     def _refit(self, what: str) -> Refitter:
         if self.about.only_wald:
-            raise ArgumentError(f"{what} compares likelihoods, which cannot be done here: {self.about.only_wald}")
+            raise ArgumentError(
+                f"{what} compares likelihoods, which cannot be done here: {self.about.only_wald}; leave it out"
+            )
         if self.estimate.refit is None:
             raise ArgumentError(f"{what} needs the fit to be repeated, which this one cannot be")
         return self.estimate.refit

@@ -29,7 +29,7 @@ from polytome.models.features import FeatureScale
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitting import objective_of
 from polytome.models.folds import MIN_FOLDS, Fold, checked_folds
-from polytome.models.groups import Groups, check_groups
+from polytome.models.groups import Groups, check_group_ratio, check_groups
 from polytome.models.labels import Labels, class_weights
 from polytome.models.logistic import LogisticRegression
 from polytome.models.partitions import by_partition
@@ -224,6 +224,7 @@ class LogisticRegressionCV(CertifiedClassifier):
         model = LogisticRegression(**settings)
         if not ratios.any():
             check_groups(model.groups, 0.0, True)
+            check_group_ratio(model.group_ratio, model.groups is not None)
         for ratio in ratios:
             _at_ratio(model, ratio)._check_settings()
         given = X

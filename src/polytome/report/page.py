@@ -67,6 +67,7 @@ def report_page(model: Fitted, found: Judged | Measured | None, title: str, tune
         tuned=tuned,
         binary=has_odds(model),
         about_levels=wording.levels_sentence(model),
+        about_terms=wording.terms_sentence(model),
         training_facts=training_facts(model) if certificate is None else [],
         record=record,
         judged=judged,

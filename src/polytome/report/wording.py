@@ -33,6 +33,7 @@ __all__ = [
     "prediction_sentences",
     "rounded_up",
     "short_number",
+    "terms_sentence",
     "verdict",
 ]
 
@@ -92,20 +93,49 @@ def levels_sentence(model: Fitted) -> str | None:
     encoder = source_of(model).encoder
     if encoder is None or not any(column.kind == "category" for column in encoder.columns):
         return None
-    if reference_levels(model):
+    steps = [column for column in encoder.columns if column.steps]
+    if len(steps) < len(reference_levels(model)):
         return "Of a category one level is left out, and the coefficients of the others compare them with it."
+    if steps:
+        told = f"A step, such as {steps[0].name}>={steps[0].steps[1]}, compares a level with the one before it."
+        full = any(column.kind == "category" and not column.steps for column in encoder.columns)
+        others = _full_levels(model, "other categories") if full else None
+        return told if others is None else f"{told} {others}"
+    return _full_levels(model, "a category")
+
+
+def _full_levels(model: Fitted, of: str) -> str | None:
+    """How to read coefficients of categories that leave no level out."""
     if vars(model).get("fit_intercept") is False or certificate_of(model) is None:
         return None
     how = "the quotient of their odds ratios" if has_odds(model) else "the difference of their coefficients"
     if model.objective_.strength > 0:
         return (
-            "All levels of a category stay in under the penalty, none is the reference: a coefficient is shrunk "
+            f"All levels of {of} stay in under the penalty, none is the reference: a coefficient is shrunk "
             f"towards a middle of the levels, and two levels are compared by {how}."
         )
     return (
-        "All levels of a category stay in, and nothing decides between their coefficients and the intercept: two "
+        f"All levels of {of} stay in, and nothing decides between their coefficients and the intercept: two "
         f"levels are compared by {how}, and a coefficient alone means nothing."
     )
+
+
+def terms_sentence(model: Fitted) -> str | None:
+    """Which columns cannot change alone, as others are made of them; None for a model without terms.
+
+    Example:
+        >>> import pandas, polytome
+        >>> people = pandas.DataFrame({"age": range(8), "y": list("ababbaaa")})
+        >>> terms_sentence(polytome.train(people, "y", powers={"age": 2}))
+        "'age^2' is made of other columns and changes with them: their coefficients mean something together only."
+    """
+    encoder = source_of(model).encoder
+    titles = [] if encoder is None else [column.term.title for column in encoder.columns if column.term is not None]
+    if not titles:
+        return None
+    names = list(dict.fromkeys(titles))
+    are = "is made of other columns and changes" if len(names) == 1 else "are made of other columns and change"
+    return f"{quoted_listing(names)} {are} with them: their coefficients mean something together only."
 
 
 def percent(share: float) -> str:

@@ -55,6 +55,7 @@ __all__ = [
     "learn_encoder",
     "learn_from_fewer",
     "name_written_numbers",
+    "note_drops",
     "note_fills",
     "note_positions",
     "raise_together",
@@ -590,18 +591,21 @@ def _drop_gaps(frame: Frame, kinds: dict[str, str], notes: list[str]) -> Frame:
     keep = ~np.any([is_missing(frame[name], kind) for name, kind in kinds.items()], axis=0)
     if not keep.any():
         raise DataError(f"{frame.source}: every row has a missing cell; use --missing mean, or leave columns out")
+    note_drops(keep, notes)
+    return frame.take(keep)
+
+
+def note_drops(keep: NDArray[np.bool_], notes: list[str]) -> None:
+    """Say how many rows are not kept, if there are some."""
     if not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows have a missing cell and are left out")
-    return frame.take(keep)
 
 
 def note_fills(gaps: Mapping[str, int], notes: list[str]) -> None:
     """Say how many cells are filled, and in which columns."""
     filled = [f"{name} ({count})" for name, count in gaps.items() if count]
     if filled:
-        notes.append(
-            f"{sum(gaps.values())} missing cells are filled, in {len(filled)} columns: {', '.join(filled[:12])}"
-        )
+        notes.append(f"missing cells are filled: {listing(filled, _MOST_TOLD, str)}")
 
 
 def _learn_column(

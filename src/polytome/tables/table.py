@@ -44,7 +44,7 @@ from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes,
 from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
 from polytome.tables.readers.workbooks import read_workbook
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import NO_HEADER, find_column, find_columns, find_ids, learn_encoder
+from polytome.tables.schemas import NO_HEADER, find_column, find_columns, find_ids, learn_encoder, note_drops
 from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
@@ -511,7 +511,7 @@ def _train(frame: Frame, target: str | None, rules: dict[str, Any], beside: str 
         for option, names in {**wanted, "text": rules["text"]}.items():
             if beside in find_columns(frame, names, option, keep=(beside,)):
                 raise ArgumentError(
-                    f"{option}={beside!r}: the column decides which rows are held out and is no feature (group or "
+                    f"{option}={beside!r}: the column decides which rows are held out and is not a feature (group or "
                     "time); leave one of them out, or add the column again under another name"
                 )
         rules = rules | {"drop": (*rules["drop"], beside)}
@@ -550,17 +550,15 @@ def encode_rows(
     if missing == "error":
         encoder = replace(encoder, columns=tuple(replace(column, fill=None) for column in encoder.columns))
     encoder = replace(encoder, unknown=unknown or encoder.unknown)
-    notes, whole = frame.notes, frame
+    notes, whole = [*frame.notes], frame
     frame, n_rows = encoder.align(frame), frame.n_rows
     if missing == "drop":
-        frame = frame.take(~encoder.incomplete(frame))
-        notes = (
-            *notes,
-            f"{n_rows - frame.n_rows} of {n_rows} rows have a missing cell and are left out",
-        )
+        keep = ~encoder.incomplete(frame)
+        frame = frame.take(keep)
+        note_drops(keep, notes)
         if not frame.n_rows:
             raise DataError(f"{frame.source}: every row has a missing cell; fill them in")
-    table = _encoded(frame, encoder, n_rows, notes)
+    table = _encoded(frame, encoder, n_rows, tuple(notes))
     return table if beside not in whole.names else _with_column(table, whole, beside)
 
 

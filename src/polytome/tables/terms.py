@@ -197,11 +197,11 @@ def terms_of(
         >>> terms_of(["age*sex"], {"age": 5})
         Terms(crosses=(('age', 'sex'),), splines=(('age', 5),), powers=())
     """
-    if isinstance(crosses, str):
+    if not isinstance(crosses, list | tuple):
         raise ArgumentError(f"crosses={crosses!r}: needs a list of pairs, as in [('age', 'sex')] or ['age*sex']")
     pairs = []
     for cross in crosses:
-        pair = cross.split(_BETWEEN) if isinstance(cross, str) else list(cross)
+        pair = cross.split(_BETWEEN) if isinstance(cross, str) else cross if isinstance(cross, list | tuple) else ()
         if len(pair) != 2 or not all(isinstance(name, str) and name.strip() for name in pair):
             raise ArgumentError(f"cross {cross!r}: needs two columns, as in age*sex (in Python also ('age', 'sex'))")
         pairs.append((pair[0].strip(), pair[1].strip()))
@@ -219,11 +219,11 @@ def _counts(option: str, what: str, given: Mapping[str, int] | None, least: int,
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{option}s={given!r}: needs a number for each column, as in {{'age': {max(least, 2)}}}")
     for name, count in given.items():
-        if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or not least <= count <= most:
             raise ArgumentError(
-                f"{option} {name}={count}: needs {what}, a whole number from {least} to {most}, as in {name}={least}"
+                f"{option} {name}={count!r}: needs {what}, a whole number from {least} to {most}, as in {name}={least}"
             )
-    return tuple(given.items())
+    return tuple((name, int(count)) for name, count in given.items())
 
 
 def crossed(first: Array, second: Array, names: Sequence[str], others: Sequence[str]) -> tuple[list[str], Array]:
