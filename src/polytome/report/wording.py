@@ -121,7 +121,7 @@ def _full_levels(model: Fitted, of: str) -> str | None:
 
 
 def terms_sentence(model: Fitted) -> str | None:
-    """Which columns cannot change alone, as others are made of them; None for a model without terms.
+    """Which columns cannot change alone, as others are made of them; None where there are no terms.
 
     Example:
         >>> import pandas, polytome
