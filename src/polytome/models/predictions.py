@@ -93,7 +93,8 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
     if link == "probabilities":
         link = "softmax" if len(coefficients) > 1 else "sigmoids"
         coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    if not coefficients[:, :-1].any():  # of which no product is made, so that NaN would not be seen
+    # No product is made of zeros alone, so that NaN would not be seen. One look tells most models.
+    if not coefficients[0, 0] and not coefficients[:, :-1].any():
         refuse_nonfinite(X, estimator)
     if native.makes_predictions(X):
         try:
