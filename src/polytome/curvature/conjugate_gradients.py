@@ -50,13 +50,27 @@ def newton_decrement(objective: Objective, W: Array, gradient: Array, blocks: Ar
 
 
 def conjugate_gradients(
-    product: Callable[[Array], Array], rhs: Array, inverse: Preconditioner, *, tolerance: float, max_products: int
+    product: Callable[[Array], Array],
+    rhs: Array,
+    inverse: Preconditioner,
+    *,
+    max_products: int,
+    tolerance: float = 0.0,
+    is_solved: Callable[[Array], bool] = lambda residual: False,
 ) -> tuple[Array, Array]:
     """An approximate solution x of `H x = rhs`, and `H x`, by preconditioned conjugate gradients.
 
     Stops at step j when `j * gain_j <= tolerance * total gain`, the gain being the decrease of
-    `x'Hx/2 - rhs'x` (Nash and Sofer, Operations Research Letters 9, 1990), or after `max_products`
-    products.
+    `x'Hx/2 - rhs'x` (Nash and Sofer, Operations Research Letters 9, 1990), when a residual is
+    small enough, or after `max_products` products.
+
+    Args:
+        product: H times a direction.
+        rhs: the right-hand side.
+        inverse: about that of H; where what it makes of residuals is 0, x stays 0.
+        max_products: how many products there may be.
+        tolerance: see above.
+        is_solved: whether a residual is small enough.
     """
     x, image = np.zeros_like(rhs), np.zeros_like(rhs)
     residual = rhs.copy()
@@ -76,6 +90,8 @@ def conjugate_gradients(
         if j * gain <= tolerance * total:
             break
         residual -= length * hessian_step
+        if is_solved(residual):
+            break
         solved = inverse.solve(residual)
         size, before = float(np.vdot(residual, solved)), size
         step = solved + size / before * step

@@ -16,7 +16,7 @@ from polytome.rows import Storage
 
 Array = NDArray[Any]
 
-__all__ = ["FREE_HESSIAN_OPERATIONS", "NewtonPoint", "NewtonPoints", "intercept_hessian"]
+__all__ = ["FREE_HESSIAN_OPERATIONS", "NewtonPoint", "NewtonPoints", "has_free_hessian", "intercept_hessian"]
 
 FREE_HESSIAN_OPERATIONS = 1_000_000
 """Operations of a Hessian that takes less than it takes to call what forms it."""
@@ -108,9 +108,13 @@ class NewtonPoints:
         return NewtonPoint(value, gradient, -factor_hessian(self.objective, blocks).solve(gradient), intercepts)
 
 
+def has_free_hessian(objective: Objective) -> bool:
+    """Whether a Hessian takes less than it takes to call what forms it."""
+    return objective.rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
+
+
 def _is_small(objective: Objective) -> bool:
-    is_cheap = objective.rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
-    return is_cheap and objective.size <= _MAX_COEFFICIENTS
+    return has_free_hessian(objective) and objective.size <= _MAX_COEFFICIENTS
 
 
 def intercept_hessian(blocks: Array, n_columns: int) -> Array:

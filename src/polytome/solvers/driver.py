@@ -20,7 +20,7 @@ from polytome.certificates.decimal_proof import DecimalProof
 from polytome.certificates.fenchel import quick_gap
 from polytome.curvature.hessian_factor import LARGEST_HESSIAN
 from polytome.curvature.hessian_root import HessianRoot
-from polytome.curvature.newton_point import FREE_HESSIAN_OPERATIONS, NewtonPoints
+from polytome.curvature.newton_point import NewtonPoints, has_free_hessian
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
 from polytome.penalties import Penalty
@@ -423,9 +423,13 @@ class _Minimization:
 
     def _try_certificate(self, iterate: Iterate) -> Stop | None:
         """Asks for a certificate; says to stop where it holds or the classes are separated."""
-        if (proved := self._proved_ahead(iterate)) is not None:
-            self._keep(proved)
-            return _outcome(proved.certificate)
+        # The proof after the steps that would be taken anyway: one certificate is enough, and
+        # without a penalty it costs more than they do.
+        polishes = self.frame is None and self.tol < _DEFAULT_TOLERANCE
+        ahead = self._polished(iterate, has_free_hessian(self.objective)) if polishes else None
+        if ahead is not None and ahead.certificate.holds and _outcome(ahead.certificate) is Stop.CERTIFIED:
+            self._keep(ahead)
+            return _outcome(ahead.certificate)
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
@@ -435,8 +439,10 @@ class _Minimization:
             only_rounding_is_left = is_final and certificate.exact <= self.tol * certificate.null_objective
             return Stop.STALLED if only_rounding_is_left and self.refused > _MAX_REFUSED else None
         if self.frame is None and not certificate.is_of_separation:
-            if self.tol < _DEFAULT_TOLERANCE:
-                self._polish(iterate, self._forms_hessian_freely)
+            if ahead is not None:
+                self._keep(ahead)
+            elif polishes:
+                self._polish(iterate, has_free_hessian(self.objective))
             self._prove(iterate)
         assert self.certified is not None
         return _outcome(self.certified.certificate)
@@ -459,20 +465,6 @@ class _Minimization:
             # Where classes are separated in part, each step gains a factor of e, forever.
             if not self.certified.certificate.gap < before / 2:
                 return
-
-    @property
-    def _forms_hessian_freely(self) -> bool:
-        return self.objective.rows.n_rows * self.objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
-
-    def _proved_ahead(self, iterate: Iterate) -> _Certified | None:
-        """The proof after the steps that would be taken anyway: one certificate is enough, and
-        without a penalty it costs more than they do."""
-        if self.frame is not None or self.tol >= _DEFAULT_TOLERANCE:
-            return None
-        found = self._polished(iterate, self._forms_hessian_freely)
-        if found is None or found.certificate.is_of_separation:
-            return None
-        return found if found.certificate.holds and found.certificate.kind == "proof" else None
 
     def _polish(self, iterate: Iterate, forms_hessian: bool) -> None:
         """Keeps what further steps lead to, if nothing better is known."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from polytome import native
 from polytome.curvature.conjugate_gradients import conjugate_gradients
 from polytome.curvature.hessian_factor import factor_hessian
-from polytome.curvature.newton_point import FREE_HESSIAN_OPERATIONS, NewtonPoint, NewtonPoints, intercept_hessian
+from polytome.curvature.newton_point import NewtonPoint, NewtonPoints, has_free_hessian, intercept_hessian
 from polytome.curvature.sampling import sampled_hessian
 from polytome.losses import Loss
 from polytome.objective import Objective
@@ -200,7 +200,7 @@ class _Descent:
         if self.sample is None and self.points.compute is not None:
             point = self.points.at(W)
             return point.value, point.gradient, point
-        with_hessian |= objective.rows.n_rows * objective.hessian_entries <= FREE_HESSIAN_OPERATIONS
+        with_hessian |= has_free_hessian(objective)
         if with_hessian and self.sample is None and objective.shape[0] <= _MAX_JOINT_COLUMNS:
             return objective.derivatives(W)
         return *self.objective.value_and_gradient(W), None

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.curvature.conjugate_gradients import conjugate_gradients
 from polytome.curvature.preconditioner import Preconditioner, precondition
 from polytome.objective import Objective
 from polytome.penalties import Bounded, Penalty
@@ -142,9 +144,21 @@ class _Products:
         return self.objective.hessian_product(self.W, direction)
 
 
-def _restricted(inverse: Preconditioner, moves: Array, slope: Array) -> Array:
-    """About the inverse of the Hessian of the coefficients that move, times their slope."""
-    return np.where(moves, inverse.solve(np.where(moves, slope, 0.0)), 0.0)
+@dataclass(frozen=True)
+class _Restricted:
+    """About the inverse of the Hessian of the coefficients that move."""
+
+    inverse: Preconditioner
+    moves: Array
+
+    def solve(self, slope: Array) -> Array:
+        """Its product with their slope."""
+        return np.where(self.moves, self.inverse.solve(np.where(self.moves, slope, 0.0)), 0.0)
+
+
+def _is_within(aim: float, moves: Array, residual: Array) -> bool:
+    """Whether what is left for the coefficients that move is small enough."""
+    return float(np.linalg.norm(np.where(moves, residual, 0.0))) <= aim
 
 
 def _least_in_box(
@@ -157,8 +171,12 @@ def _least_in_box(
         moves = ~box.is_kept(V, g)
         if float(np.linalg.norm(np.where(moves, g, 0.0))) <= slope_left:
             break
-        step, image = _conjugate_gradients(product, -g, moves, inverse, slope_left)
-        ways = [(step, image), (-_restricted(inverse, moves, g), None)]
+        restricted, own = _Restricted(inverse, moves), np.where(moves, -g, 0.0)
+        aim = max(_ROUND_ACCURACY * float(np.linalg.norm(own)), 0.5 * slope_left)
+        step, image = conjugate_gradients(
+            product, own, restricted, max_products=_MAX_PRODUCTS, is_solved=partial(_is_within, aim, moves)
+        )
+        ways = [(step, image), (-restricted.solve(g), None)]
         for way, known in ways:
             moved, image, change = _projected(product, V, g, way, known, box)
             if change < 0:
@@ -190,28 +208,3 @@ def _projected(
                 return V + share * change if share < 1 else moved, share * along, gained
         length /= 2
     return V, np.zeros_like(V), 0.0
-
-
-def _conjugate_gradients(
-    product: _Products, rhs: Array, moves: Array, inverse: Preconditioner, least: float
-) -> tuple[Array, Array]:
-    """About the solution of `H x = rhs` over the coefficients that move, and `H x`."""
-    x, image = np.zeros_like(rhs), np.zeros_like(rhs)
-    residual = np.where(moves, rhs, 0.0)
-    aim = max(_ROUND_ACCURACY * float(np.linalg.norm(residual)), 0.5 * least)
-    step = _restricted(inverse, moves, residual)
-    size = float(np.vdot(residual, step))
-    for _ in range(_MAX_PRODUCTS):
-        along = product(step)
-        curvature = float(np.vdot(step, along))
-        if not (curvature > 0 and size > 0):
-            break
-        length = size / curvature
-        x, image = x + length * step, image + length * along
-        residual = residual - length * np.where(moves, along, 0.0)
-        if float(np.linalg.norm(residual)) <= aim:
-            break
-        solved = _restricted(inverse, moves, residual)
-        size, before = float(np.vdot(residual, solved)), size
-        step = solved + size / before * step
-    return x, image

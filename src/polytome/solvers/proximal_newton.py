@@ -15,6 +15,7 @@ from scipy.linalg import blas, block_diag, lapack
 from polytome import native
 from polytome.certificates.fenchel import quick_gap
 from polytome.certificates.rounding import UNIT
+from polytome.curvature.newton_point import FREE_HESSIAN_OPERATIONS
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, Sums, block_scores
@@ -30,7 +31,6 @@ __all__ = ["ProximalNewton"]
 _MAX_TRIES = 40
 _SUFFICIENT_DECREASE = 0.1  # of what the model predicts
 _KEPT_HESSIAN_RATIO = 0.1  # of the gap before the last step, to which it fell
-_FREE_HESSIAN_OPERATIONS = 1_000_000  # operations of a Hessian: less than it takes to call them
 _ALWAYS_WHOLE = 300  # coefficients: fewer are one working set
 _LEAST_ADDED = 50  # coefficients that join a working set at a time, if so many would move
 _ROUNDS, _SWEEPS = 60, 30  # of the model: sweeps, and then a step of all coefficients that are not 0
@@ -162,7 +162,7 @@ class Descent:
         """One step; False if none lowers the objective."""
         chosen = self._working_set()
         operations = self.objective.rows.n_rows * int(chosen.sum()) ** 2
-        kept = operations > _FREE_HESSIAN_OPERATIONS and self.gap <= self.kept_ratio * self.gap_before
+        kept = operations > FREE_HESSIAN_OPERATIONS and self.gap <= self.kept_ratio * self.gap_before
         if self.model is None or not kept:
             self._form_model(chosen)
         elif (chosen & ~self.model.chosen).any():

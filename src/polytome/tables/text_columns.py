@@ -394,13 +394,11 @@ class TermCounts:
                 "rows that are read piece by piece; hash them, as with --hashing 2^20"
             )
         width = len(self._places)
-        self._n_with, self._totals = (np.append(each, np.zeros(width - len(each), np.int64)) for each in self._counted)
+        self._n_with, self._totals = (
+            np.append(each, np.zeros(width - len(each), np.int64)) for each in (self._n_with, self._totals)
+        )
         self._n_with += np.bincount(_counts(rows, ids, (len(texts), width)).indices, minlength=width)
         self._totals += np.bincount(ids, minlength=width)
-
-    @property
-    def _counted(self) -> tuple[Array, Array]:
-        return self._n_with, self._totals
 
     def _numbered(self, tokens: list[str]) -> Iterable[int]:
         new = set(tokens).difference(self._places)
