@@ -100,6 +100,22 @@ def test_a_strong_penalty_proves_all_zeros_and_the_certificate_is_of_the_null_mo
     assert np.isinf(certificate.coefficient_bound)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_price_that_no_slope_reaches_proves_zeros_anywhere(fit_intercept, rng):
+    """Beside a column without a penalty that tells the classes apart, where no optimum is near."""
+    X, y = rng.normal(size=(40, 3)), np.arange(40) % 3
+    X[:, 0] = 10.0 * y
+    weights = np.array([0.0, 1e6, 1e6])
+    objective = Objective(Softmax(3), ElasticNet(1.0, 1.0, weights), as_rows(X, y), fit_intercept)
+    W = np.vstack([rng.normal(size=(3, 3)), np.zeros((1, 3))])
+    np.testing.assert_array_equal(proved_zeros(objective, W, 1e-8), np.repeat([[False], [True], [True]], 3, axis=1))
+    # Just below the longest slope that any residuals have, nothing is proved so.
+    residual = np.eye(3)[(y + 1) % 3] - np.eye(3)[y]
+    slope = np.abs(X.T @ residual / 40).max(axis=1)
+    below = Objective(Softmax(3), ElasticNet(1.0, 1.0, [0.0, 0.99 * slope[1], 1e6]), as_rows(X, y), fit_intercept)
+    assert not proved_zeros(below, W, 1e-8)[1].any()
+
+
 def test_a_softmax_keeps_its_zeros_where_classes_are_centred():
     """The mean of a column's coefficients would leave none at zero; the median does."""
     penalty = ElasticNet(1.0, 1.0)

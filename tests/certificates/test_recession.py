@@ -255,8 +255,8 @@ def test_nothing_is_separated_by_no_columns() -> None:
     assert look(np.zeros((4, 0)), y, fit_intercept=False) is None
 
 
-def fitted_scores(X: Any, y: Any, K: int, n_steps: int = 12) -> Any:
-    """Scores of some steps of Newton's method, hardly damped."""
+def fitted(X: Any, y: Any, K: int, n_steps: int = 12) -> Any:
+    """Coefficients after some steps of Newton's method, hardly damped."""
     Z, Y = np.column_stack([X, np.ones(len(X))]), np.eye(K)[y]
     W = np.zeros((Z.shape[1], K))
     for _ in range(n_steps):
@@ -265,7 +265,11 @@ def fitted_scores(X: Any, y: Any, K: int, n_steps: int = 12) -> Any:
         curvature = np.eye(K) * p[:, :, None] - p[:, :, None] * p[:, None]
         H = np.einsum("ij,iab,ik->jakb", Z, curvature, Z).reshape(W.size, W.size) + 1e-9 * np.eye(W.size)
         W += np.linalg.solve(H, (Z.T @ (Y - p)).ravel()).reshape(W.shape)
-    return Z @ W
+    return W
+
+
+def scores_of(X: Any, W: Any) -> Any:
+    return np.column_stack([X, np.ones(len(X))]) @ W
 
 
 @pytest.mark.parametrize("K", [2, 3])
@@ -277,13 +281,50 @@ def test_scores_of_a_fit_change_nothing(seed: int, K: int) -> None:
         np.arange(X.shape[1]), [alias.column for alias in aliases_of(rows, np.arange(X.shape[1]), True)]
     )
     plain = recession_of(rows, y, used, True)
-    for scores in (fitted_scores(X, y, K), np.random.default_rng(seed).normal(size=(len(X), K)) * 3):
+    for scores in (scores_of(X, fitted(X, y, K)), np.random.default_rng(seed).normal(size=(len(X), K)) * 3):
         found = recession_of(rows, y, used, True, scores)
         assert (found is None) == (plain is None)
         if found is not None and plain is not None:
             assert_proved(found, X, y)
             np.testing.assert_array_equal(found.separated, plain.separated)
             np.testing.assert_array_equal(found.signs, plain.signs)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("seed", range(10))
+def test_coefficients_of_a_fit_change_nothing(seed: int, K: int) -> None:
+    """Nor do those of no fit, which are no direction of the cone."""
+    X, y = of_few_values(seed, K)
+    rows = as_rows(X, y)
+    used = np.setdiff1d(
+        np.arange(X.shape[1]), [alias.column for alias in aliases_of(rows, np.arange(X.shape[1]), True)]
+    )
+    plain, W = recession_of(rows, y, used, True), fitted(X, y, K)
+    for guess in (W, -W, np.zeros_like(W), np.full_like(W, np.inf)):
+        found = recession_of(rows, y, used, True, None, guess)
+        assert (found is None) == (plain is None)
+        if found is not None and plain is not None:
+            assert_proved(found, X, y)
+            np.testing.assert_array_equal(found.separated, plain.separated)
+            np.testing.assert_array_equal(found.signs, plain.signs)
+
+
+@pytest.mark.parametrize("K", [2, 5])
+def test_coefficients_that_separate_all_rows_need_no_programme(K: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many classes these took most of the time of a fit."""
+    rng = np.random.default_rng(K)
+    X = rng.normal(size=(80, 20))
+    y = (X @ rng.normal(size=(20, K))).argmax(axis=1)
+    W = fitted(X, y, K)
+    monkeypatch.setattr("polytome.certificates.recession._MOST_SIGN_UNKNOWNS", 0)
+    plain = recession_of(as_rows(X, y), y, np.arange(20), True)
+    monkeypatch.setattr(Cone, "best", lambda *_: pytest.fail("a linear programme"))
+    found = recession_of(as_rows(X, y), y, np.arange(20), True, None, W)
+    assert found is not None
+    assert plain is not None
+    assert found.is_complete
+    assert_proved(found, X, y)
+    np.testing.assert_array_equal(found.signs, plain.signs)
 
 
 def test_residuals_of_a_fit_are_seen_to_overlap() -> None:
@@ -293,11 +334,11 @@ def test_residuals_of_a_fit_are_seen_to_overlap() -> None:
         X, y = rng.normal(size=(200, 4)), rng.integers(0, K, 200)
         cone = Cone.of(as_rows(X, y), y, np.arange(4), True)
         assert cone is not None
-        assert cone.overlaps_at(fitted_scores(X, y, K))
+        assert cone.overlaps_at(scores_of(X, fitted(X, y, K)))
         y = (X[:, 0] > 0).astype(int)
         separated = Cone.of(as_rows(X, y), y, np.arange(4), True)
         assert separated is not None
-        assert not separated.overlaps_at(fitted_scores(X, y, 2, 6))
+        assert not separated.overlaps_at(scores_of(X, fitted(X, y, 2, 6)))
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -203,19 +203,24 @@ def proved_zeros(objective: Objective, W: Array, tol: float) -> Array:
     nowhere = np.zeros((objective.shape[0] - 1, objective.shape[1]), dtype=bool)
     if not isinstance(penalty, Bounded | ElasticNet | GroupLasso):
         return nowhere
+    loss, rows, sizes = objective.loss, objective.rows, objective.sizes
+    deviations = rows.columns.scale * rows.lengths(rows.moments()[0]) if objective.fit_intercept else sizes.summed
+    # Deviations that columns are divided by are rounded, and so is the strength.
+    slack = 1 + 2 * growth(2 * rows.n_rows + 200)
+    if math.isfinite(loss.largest_residual):  # no slope is longer than a column times such residuals
+        none, longest = np.zeros_like(W[:-1]), math.sqrt(W.shape[1]) * loss.largest_residual * slack
+        at_once = penalty.proved_zeros(none, none, longest * deviations)
+        if np.delete(at_once, objective.unpenalised, axis=0).all():
+            return at_once
     value, gradient = objective.value_and_gradient(W)
     equations = None
     if objective.unpenalised.size:
         slope = gap_slope(objective, W, value, gradient)
         value, gradient, W, equations = solve_equations(objective, W, tol, (value, gradient), slope)
-    point, loss = DualPoint.beside(objective, W, value, gradient, equations), objective.loss
+    point = DualPoint.beside(objective, W, value, gradient, equations)
     rounding = rounding_of(objective, W, value)
     gap = (point.total + rounding.divergence + rounding.objective + rounding.strength) * (1 + growth(200))
     if not np.isfinite(gap):
         return nowhere
-    rows, sizes = objective.rows, objective.sizes
-    deviations = rows.columns.scale * rows.lengths(rows.moments()[0]) if objective.fit_intercept else sizes.summed
-    # Deviations that columns are divided by are rounded, and so is the strength.
-    slack = 1 + 2 * growth(2 * rows.n_rows + 200)
     radius = math.sqrt(2 * loss.smoothness * gap) * slack * deviations
     return penalty.proved_zeros(point.gradient * slack, point.error * slack, radius)

@@ -12,11 +12,12 @@ others are zero for all directions of the cone. The loss then falls for ever alo
 and coefficients that it changes have no finite estimate.
 
 What one column does is seen by comparing its numbers. That nothing else separates is shown by the
-residuals of a fit, where there was one. What is left is asked of linear programmes: the largest sum
-of differences, for coefficients within [-1, 1]. Rows are brought in as they are needed: a few
-hundred of them often show that there is no such direction. What is found is proved without
-rounding: a direction is made to have differences that are exactly zero where they must be, in whole
-numbers, and each of the others is shown to be positive.
+residuals of a fit, where there was one, and that all rows are separated by its coefficients, which
+are then such a direction. What is left is asked of linear programmes: the largest sum of
+differences, for coefficients within [-1, 1]. Rows are brought in as they are needed: a few hundred
+of them often show that there is no such direction. What is found is proved without rounding: a
+direction is made to have differences that are exactly zero where they must be, in whole numbers,
+and each of the others is shown to be positive.
 
 References: Albert and Anderson, On the existence of maximum likelihood estimates in logistic
 regression models, Biometrika 71, 1984; Konis, Linear programming algorithms for detecting separated
@@ -76,7 +77,12 @@ class Recession:
 
 
 def recession_of(
-    rows: Storage | StreamedRows, target: Array, used: Array, fit_intercept: bool, scores: Array | None = None
+    rows: Storage | StreamedRows,
+    target: Array,
+    used: Array,
+    fit_intercept: bool,
+    scores: Array | None = None,
+    coefficients: Array | None = None,
 ) -> Recession | None:
     """What separates the classes; None where nothing does, or nothing was proved to.
 
@@ -88,6 +94,7 @@ def recession_of(
         used: columns without penalty, none of which depends on the others and the intercept.
         fit_intercept: whether there is an intercept.
         scores: of a fit, (n_rows, K), where there was one: they may save the linear programmes.
+        coefficients: of that fit, for raw columns, (n_features + 1, K): they may save them, too.
 
     Example:
         >>> from polytome.rows import as_rows
@@ -104,7 +111,9 @@ def recession_of(
         of_columns = columns.margins > 0
         basis = None if columns.free.all() else np.eye(cone.n_unknowns)[:, columns.free]
         # Enough of the directions of one column outweighs whatever happens in their rows.
-        found = _found(cone.within(np.where(of_columns, 0, cone.kinds), basis), scores)
+        is_guess = coefficients is not None and np.isfinite(coefficients).all()
+        guess = cone.from_raw(cone.kept(coefficients.T).T) if is_guess else None
+        found = _found(cone.within(np.where(of_columns, 0, cone.kinds), basis), scores, guess)
         if found is None:
             return None
         W, others, n_found = found
@@ -122,13 +131,17 @@ def recession_of(
         )
 
 
-def _found(cone: Cone, scores: Array | None) -> tuple[Array, Array, int] | None:
+def _found(cone: Cone, scores: Array | None, guess: Array | None) -> tuple[Array, Array, int] | None:
     """The sum of directions, each of which makes differences positive that no earlier one does,
-    these differences, and the number of directions; None where a linear programme has no answer."""
+    these differences, and the number of directions; None where a linear programme has no answer.
+    A guess that makes all differences positive is such a direction."""
     W, n_found, positive = np.zeros(cone.shape), 0, np.zeros(cone.kinds.shape, dtype=bool)
     asked = cone.kinds == 1
     if not cone.size or not asked.any() or (scores is not None and cone.overlaps_at(scores)):
         return W, positive, 0
+    guess = None if guess is None else cone.scaled_direction(guess)
+    if guess is not None and not (cone.kinds == 2).any() and (cone.differences(guess)[asked] > POSITIVE).all():
+        return guess, asked, 1
     while True:
         # Each turn asks for differences that no direction so far makes positive.
         found = cone.best(cone.sum_of(asked & ~positive))

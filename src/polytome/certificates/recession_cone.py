@@ -116,6 +116,16 @@ class Cone:
         """The inverse of `to_raw`."""
         return self.kept(self.rows.columns.from_raw_coefficients(self.spread(V)).T).T
 
+    def scaled_direction(self, W: Array) -> Array | None:
+        """The direction of coefficients for scaled columns, within the basis and [-1, 1], the first
+        class without any; None where there is none."""
+        unknowns = (W - W[:, :1])[:, 1:].ravel()
+        unknowns = unknowns if self.basis is None else self.basis @ (self.basis.T @ unknowns)
+        most = np.abs(unknowns).max(initial=0.0)
+        if not 0 < most < np.inf:
+            return None
+        return np.column_stack([np.zeros(self.shape[0]), (unknowns / most).reshape(self.shape[0], -1)])
+
     def differences(self, W: Array) -> Array:
         """Scores of the own class less those of each class, (n_rows, K)."""
         return self.of_scores(all_scores(self.rows, self.rows.columns.to_raw(self.spread(W))))

@@ -125,14 +125,15 @@ def separation_of(
     used = np.setdiff1d(free, [alias.column for alias in aliases])
     infinite: list[Infinite] = []
     separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
-    scores = None if coefficients is None else all_scores(rows, rows.columns.to_raw(coefficients))
+    raw = None if coefficients is None else rows.columns.to_raw(coefficients)
+    scores = None if raw is None else all_scores(rows, raw)
     if scores is not None and (offset := offset_of(rows.target)) is not None:
         scores += offset
     for k, (target, places) in enumerate(_problems(objective, learned)):
-        own = scores
-        if scores is not None and objective.loss.separable:
-            own = np.column_stack([np.zeros(rows.n_rows), scores[:, k]])
-        found = recession_of(rows, target, used, objective.fit_intercept, own)
+        own, own_raw = scores, raw
+        if objective.loss.separable:  # the other class of each problem has no scores
+            own, own_raw = (None if each is None else each[:, [k]] * [0.0, 1.0] for each in (scores, raw))
+        found = recession_of(rows, target, used, objective.fit_intercept, own, own_raw)
         if found is None:
             is_complete = False
             continue
