@@ -17,9 +17,11 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from polytome import LogisticRegression, MultilabelLogistic, OneVsOne, OneVsRest, diagnose, load
+from polytome.certificates import recession_proof
 from polytome.errors import DataError, FileError
 from polytome.files import model_file
 from polytome.files.tensor_files import read_tensors
+from polytome.inference import fit_ordered, summarize
 from polytome.models.separation import Infinite, separation_sentence
 
 IRIS = load_iris()
@@ -143,6 +145,29 @@ def test_a_class_without_weight_keeps_the_places_of_the_others() -> None:
     model, said = heard(LogisticRegression(C=np.inf), X, y, sample_weight=(y != "a").astype(float))
     assert set(model.separation_.infinite) == {Infinite(1, 3, (1, 2), 1), Infinite(1, 1, (2,), 0)}
     assert "d against b and c" in said
+
+
+@pytest.mark.parametrize("limit", ["_MOST_EXACT_UNKNOWNS", "_MOST_EXACT_PRODUCTS"])
+def test_what_cannot_be_decided_is_not_called_finite(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A direction of several columns that is found but takes too long to prove: no fit, diagnosis
+    or table may say that nothing separates the classes."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = (X @ [[0.0, 1.0], [0.0, 2.0], [0.0, -1.0]]).argmax(axis=1)
+    y = np.where(y == 1, y + rng.integers(0, 2, 60), 0)  # two of three classes overlap
+    monkeypatch.setattr(recession_proof, limit, 2)
+    model, said = heard(LogisticRegression(C=np.inf), X, y)
+    assert model.separation_ is None
+    assert said.startswith("Whether the classes are separated is not known: in float64 a direction separates them")
+    assert "Not separated" not in str(diagnose(X, y))
+    assert diagnose(X, y).to_json()["separated"] == "not known"
+    assert "is not known: in float64" in " ".join(str(summarize(model, X, y)).split())
+    ordered = fit_ordered(np.array([[0, 1, 2, 2, 3, 4, 5, 5, 6]]).T, np.array([0, 0, 0, 1, 1, 1, 1, 2, 2]))
+    assert "is not known: in float64" in " ".join(str(ordered).split())
+    monkeypatch.undo()
+    assert diagnose(X, y).to_json()["separated"] == "in part"
+    y[np.argmax(X @ [1.0, 2.0, -1.0])] = 0  # deep among the others: nothing is to be proved
+    assert diagnose(X, y).separation is None
 
 
 def test_classes_that_are_separated_completely_are_told_as_before() -> None:

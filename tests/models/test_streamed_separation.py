@@ -65,14 +65,14 @@ def test_nothing_separates_where_nothing_does(tmp_path: Path) -> None:
 def test_what_is_not_looked_for_is_said_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, said = write(tmp_path, "ny"), "900 rows times 2 classes are more than the 1,000 that are looked at"
     monkeypatch.setattr(separation, "_MOST_LABELS", 1000)
-    with pytest.warns(ConvergenceWarning, match=f"separated was not looked for: {said}"):
+    with pytest.warns(ConvergenceWarning, match=f"separated is not known: {said}"):
         model = LogisticRegression(C=np.inf).fit(open_rows(path, target="y"))
     assert separation_to_json(model) == {"not_looked_for": said}
     model.save(tmp_path / "m.safetensors")
     assert separation_sentence(load(tmp_path / "m.safetensors")) == separation_sentence(model)
     found = diagnose(open_rows(path, target="y"))
-    assert str(found).startswith(f"Whether the classes are separated was not looked for: {said}.")
-    assert found.to_json()["separated"] == "not looked for"
+    assert str(found).startswith(f"Whether the classes are separated is not known: {said}.")
+    assert found.to_json()["separated"] == "not known"
     with pytest.warns(ConvergenceWarning):
         model.set_params(C=np.inf).fit([[0.0], [0.0], [1.0]], [0, 1, 1])
     assert "separation_unknown_" not in vars(model)  # of the fit before
@@ -80,7 +80,7 @@ def test_what_is_not_looked_for_is_said_and_kept(tmp_path: Path, monkeypatch: py
 
 def test_memory_bounds_what_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(separation, "memory_left", lambda memory: 10**5)
-    assert "was not looked for: that would take 0 MB" in str(diagnose(open_rows(write(tmp_path, "ny"), target="y")))
+    assert "is not known: that would take 0 MB" in str(diagnose(open_rows(write(tmp_path, "ny"), target="y")))
 
 
 def test_checkpoints_do_not_keep_what_is_asked_of_each_row(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from polytome.certificates.column_directions import column_directions
-from polytome.certificates.recession_cone import POSITIVE, Cone
+from polytome.certificates.recession_cone import POSITIVE, Cone, UndecidedError
 from polytome.certificates.recession_proof import exact_directions
 from polytome.rows import StreamedRows
 from polytome.rows.blocks import Storage
@@ -84,7 +84,7 @@ def recession_of(
     scores: Array | None = None,
     coefficients: Array | None = None,
 ) -> Recession | None:
-    """What separates the classes; None where nothing does, or nothing was proved to.
+    """What separates the classes; None where nothing does.
 
     Args:
         rows: with their weights; rows of weight 0 do not count. Those of a stream are read again
@@ -95,6 +95,9 @@ def recession_of(
         fit_intercept: whether there is an intercept.
         scores: of a fit, (n_rows, K), where there was one: they may save the linear programmes.
         coefficients: of that fit, for raw columns, (n_features + 1, K): they may save them, too.
+
+    Raises:
+        UndecidedError: neither was shown.
 
     Example:
         >>> from polytome.rows import as_rows
@@ -111,12 +114,10 @@ def recession_of(
         of_columns = columns.margins > 0
         basis = None if columns.free.all() else np.eye(cone.n_unknowns)[:, columns.free]
         # Enough of the directions of one column outweighs whatever happens in their rows.
-        is_guess = coefficients is not None and np.isfinite(coefficients).all()
-        guess = cone.from_raw(cone.kept(coefficients.T).T) if is_guess else None
-        found = _found(cone.within(np.where(of_columns, 0, cone.kinds), basis), scores, guess)
-        if found is None:
-            return None
-        W, others, n_found = found
+        guess = None
+        if coefficients is not None and np.isfinite(coefficients).all():
+            guess = cone.from_raw(cone.kept(coefficients.T).T)
+        W, others, n_found = _found(cone.within(np.where(of_columns, 0, cone.kinds), basis), scores, guess)
         positive = of_columns | others
         exact = exact_directions(cone, columns, W, positive, n_found) if positive.any() else None
         if exact is None:
@@ -131,10 +132,10 @@ def recession_of(
         )
 
 
-def _found(cone: Cone, scores: Array | None, guess: Array | None) -> tuple[Array, Array, int] | None:
+def _found(cone: Cone, scores: Array | None, guess: Array | None) -> tuple[Array, Array, int]:
     """The sum of directions, each of which makes differences positive that no earlier one does,
-    these differences, and the number of directions; None where a linear programme has no answer.
-    A guess that makes all differences positive is such a direction."""
+    these differences, and the number of directions. A guess that makes all differences positive is
+    such a direction."""
     W, n_found, positive = np.zeros(cone.shape), 0, np.zeros(cone.kinds.shape, dtype=bool)
     asked = cone.kinds == 1
     if not cone.size or not asked.any() or (scores is not None and cone.overlaps_at(scores)):
@@ -146,7 +147,7 @@ def _found(cone: Cone, scores: Array | None, guess: Array | None) -> tuple[Array
         # Each turn asks for differences that no direction so far makes positive.
         found = cone.best(cone.sum_of(asked & ~positive))
         if found is None:
-            return None
+            raise UndecidedError("a linear programme had no answer")
         more = (cone.differences(found) > POSITIVE) & asked & ~positive
         if not more.any():
             return W, positive, n_found

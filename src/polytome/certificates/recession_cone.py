@@ -26,7 +26,7 @@ from polytome.rows.blocks import Storage
 
 Array = NDArray[Any]
 
-__all__ = ["MOST_UNKNOWNS", "POSITIVE", "Cone"]
+__all__ = ["MOST_UNKNOWNS", "POSITIVE", "Cone", "UndecidedError"]
 
 POSITIVE = 1e-7
 """A difference of scores above this, of columns and rows scaled to 1, counts as positive until it
@@ -41,6 +41,10 @@ MOST_UNKNOWNS = 400
 _MIN_EIGENVALUE = 1e-9
 """Of a Hessian scaled to a diagonal of 1; its rounding is six digits below."""
 _MAX_LOSS_OF_RESIDUAL = 0.5
+
+
+class UndecidedError(Exception):
+    """It is not known whether there is a direction without end; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +70,17 @@ class Cone:
 
     @classmethod
     def of(cls, rows: Storage | StreamedRows, target: Array, used: Array, fit_intercept: bool) -> Cone | None:
-        """None where nothing is asked, or of too many unknowns."""
+        """None where nothing is asked.
+
+        Raises:
+            UndecidedError: of too many unknowns.
+        """
         own, kinds = _asked(target, rows.weight)
         n_unknowns = (len(used) + fit_intercept) * (kinds.shape[1] - 1)
-        if not 0 < n_unknowns <= MOST_UNKNOWNS or not (kinds > 0).any():
+        if not n_unknowns or not (kinds > 0).any():
             return None
+        if n_unknowns > MOST_UNKNOWNS:
+            raise UndecidedError(f"of {n_unknowns:,} unknowns at most {MOST_UNKNOWNS} are looked at")
         rows = rows.at(np.float64)
         size, shift, _ = sizes_and_centres(rows, fit_intercept)
         return cls(rows.with_columns(Columns(shift, 1 / size)), used, fit_intercept, own, kinds)

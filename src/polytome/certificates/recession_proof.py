@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from polytome.certificates.column_directions import ColumnDirections
-from polytome.certificates.recession_cone import Cone
+from polytome.certificates.recession_cone import Cone, UndecidedError
 from polytome.numerics.exact_rows import exact_null_space, has_independent_columns, whole_multiples, whole_numbers
 
 Array = NDArray[Any]
@@ -33,6 +33,9 @@ def exact_directions(
 
     None where a difference is not what it should be.
 
+    Raises:
+        UndecidedError: to compute that without rounding takes too long.
+
     Args:
         cone: of all unknowns and constraints.
         columns: directions of one column each.
@@ -47,10 +50,9 @@ def exact_directions(
     if not zero.any():
         total[:] = [Fraction(float(each)) for each in raw / max(np.abs(raw).max(), 1e-300)]
     else:
-        exact = _null_space(cone, zero, free, n_found)
-        if exact is None or (n_found and not exact[0]):
+        places, solutions = _null_space(cone, zero, free, n_found)
+        if n_found and not places:
             return None
-        places, solutions = exact
         shares = raw[free][places]
         shares = shares / np.abs(shares).max(initial=1e-300)
         for share, solution in zip(shares, solutions, strict=True):
@@ -104,14 +106,19 @@ def _factor(cone: Cone, columns: ColumnDirections, total: Array) -> int | None:
     return int(np.ceil(most)) if most < _MAX_FACTOR else None
 
 
-def _null_space(cone: Cone, zero: Array, free: Array, n_found: int) -> tuple[list[int], list[list[Fraction]]] | None:
+def _null_space(cone: Cone, zero: Array, free: Array, n_found: int) -> tuple[list[int], list[list[Fraction]]]:
     """The directions among free unknowns that leave these differences zero, as from
-    `exact_null_space`; None for too many unknowns."""
+    `exact_null_space`."""
     n_free = int(free.sum())
     independent = _independent_constraints(cone, zero, free, n_free - n_found)
     if has_independent_columns(independent):
         return [], []
-    return exact_null_space(independent) if n_free <= _MOST_EXACT_UNKNOWNS else None
+    if n_free > _MOST_EXACT_UNKNOWNS:
+        raise UndecidedError(
+            f"in float64 a direction separates them in part, and beside rows that overlap at most "
+            f"{_MOST_EXACT_UNKNOWNS} unknowns are computed without rounding, not {n_free}"
+        )
+    return exact_null_space(independent)
 
 
 def _independent_constraints(cone: Cone, zero: Array, free: Array, most: int) -> Array:
@@ -157,7 +164,10 @@ def _exact_differences(cone: Cone, directions: Array, which: Array, what: str) -
                 some = np.unique(X[of_class][chosen[of_class][:, k]][:, places], axis=0)
                 n_products += some.size * len(directions)
                 if n_products > _MOST_EXACT_PRODUCTS:
-                    return False
+                    raise UndecidedError(
+                        "in float64 a direction separates them, and to show it without rounding takes more than "
+                        f"{_MOST_EXACT_PRODUCTS:,} products"
+                    )
                 values = whole_numbers(some)[0] @ difference[:, places].T
                 if not all(value == 0 if what == "zero" else value > 0 for value in values.flat):
                     return False

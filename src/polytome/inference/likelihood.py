@@ -34,6 +34,9 @@ __all__ = ["AtRows", "Derived", "Likelihood", "Maximum", "at_block", "offset_col
 _CONVERGED = 1e-13
 """The predicted gain of a step, in nats for each nat of the log-likelihood, after which one more
 step is at the limit of rounding."""
+_SAME = 1e-20
+"""The same after which the derivatives before the step are those after it, to ten digits: a gain of
+g nats changes curvatures by some root of 2 g in all."""
 _MAX_STEPS = 200
 _MAX_HALVINGS = 5
 
@@ -233,6 +236,8 @@ class Likelihood:
             step, gain = _newton_step(now, basis)
             if gain <= 0:
                 break
+            if gain <= _SAME * max(1.0, abs(now.value)):
+                return Maximum(at + step, now, step)
             ahead = self._advanced(at, now, step, gain, basis)
             if ahead is None:
                 break

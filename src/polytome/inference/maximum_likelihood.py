@@ -36,7 +36,16 @@ from polytome.tables.frames import listing
 
 Array = NDArray[Any]
 
-__all__ = ["Asked", "Known", "about_offset", "check_asked", "maximum_likelihood", "places_after", "weights_checked"]
+__all__ = [
+    "Asked",
+    "Known",
+    "about_offset",
+    "about_unknown_separation",
+    "check_asked",
+    "maximum_likelihood",
+    "places_after",
+    "weights_checked",
+]
 
 _TOL = 1e-9
 _FULL_RANK = 1e-7
@@ -194,7 +203,7 @@ def maximum_likelihood(
     if model is None:
         model, start = _fitted(likelihood, X, sample)
     certificate = None if model is None else model.certificate_
-    separation = None if model is None else _separation(model, X, sample)
+    separation, unknown = (None, "") if model is None else _separation(model, X, sample)
     best = likelihood.maximum(start, known=None if known is None else known.derived)
     estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K))
     intercept = int(sample.fit_intercept)
@@ -206,6 +215,7 @@ def maximum_likelihood(
         _about_optimum(certificate, best, sample, separation),
         *about_offset(asked, sample),
         *_about_separation(separation, kept, sample, only_wald),
+        *about_unknown_separation(unknown),
         *_about_aliases(aliases, sample),
         *_about_variances(estimate),
     )
@@ -279,12 +289,13 @@ def _fitted(likelihood: Likelihood, X: Any, sample: Sample) -> tuple[LogisticReg
     return model, likelihood.from_given(own[:, 0 if sample.fit_intercept else 1 :].ravel())
 
 
-def _separation(model: LogisticRegression, X: Any, sample: Sample) -> Separation | None:
-    """What separates the classes of the sample: a fit that ended as they are keeps no word of it,
-    and another may have the classes in another order."""
+def _separation(model: LogisticRegression, X: Any, sample: Sample) -> tuple[Separation | None, str]:
+    """What separates the classes of the sample, or why that is not known: a fit that ended as they
+    are keeps no word of it, and another may have the classes in another order."""
     if model.stop_ is not Stop.SEPARATED and model.separation_ is None:
-        return None
-    return diagnose(X, sample.codes, sample_weight=sample.weight, fit_intercept=sample.fit_intercept).separation
+        return None, vars(model).get("separation_unknown_", "")
+    found = diagnose(X, sample.codes, sample_weight=sample.weight, fit_intercept=sample.fit_intercept)
+    return found.separation, found.not_looked_for
 
 
 def _infinite(separation: Separation | None, columns: Array, K: int) -> Array | None:
@@ -437,6 +448,17 @@ def _about_separation(separation: Separation | None, columns: Array, sample: Sam
     return [
         f"{lines[0]} No finite estimate: {told}{either}. An infinite estimate has neither a standard error nor a Wald "
         f"test; {holds}."
+    ]
+
+
+def about_unknown_separation(reason: str) -> list[str]:
+    """A sentence for where it is not known whether the classes are separated; none without a
+    reason."""
+    if not reason:
+        return []
+    return [
+        f"Whether the classes are separated is not known: {reason}. Where they are, large estimates with large errors "
+        "stand for infinite ones."
     ]
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.linalg import qr
 
 from polytome.certificates.recession import ANY_SIGN, Recession
+from polytome.certificates.recession_cone import UndecidedError
 from polytome.errors import ArgumentError, DataError
 from polytome.inference.arrays import sample_of
 from polytome.inference.ascent import Ascended
@@ -28,7 +29,7 @@ from polytome.inference.firth_result import (
 )
 from polytome.inference.frames import kind_of_frame
 from polytome.inference.likelihood import Derived, solved
-from polytome.inference.maximum_likelihood import Asked, about_offset
+from polytome.inference.maximum_likelihood import Asked, about_offset, about_unknown_separation
 from polytome.inference.ordered import OrderedLikelihood, class_probabilities
 from polytome.inference.result import About, Result
 from polytome.inference.sample import Sample
@@ -206,7 +207,7 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
     coefficients = np.full(p + K - 1, np.nan)
     coefficients[places] = likelihood.to_given @ best.at
     finite = np.nan_to_num(coefficients)
-    recession = likelihood.recession(best.at) if len(sample.weight) <= _MOST_ROWS else None
+    recession, unknown = _recession(likelihood, best)
     covariance = np.full((p + K - 1, p + K - 1), np.nan)
     covariance[np.ix_(places, places)] = _covariance(likelihood, best, recession)
     names = (*sample.names, *(f"{low}|{high}" for low, high in zip(sample.classes, sample.classes[1:], strict=False)))
@@ -220,7 +221,7 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
         coefficients[lost] = np.copysign(np.inf, np.where(signs == ANY_SIGN, finite[places], signs)[signs != 0])
         covariance[lost] = covariance[:, lost] = np.nan
         notes.append(_about_separation(recession, names, places, sample))
-
+    notes += about_unknown_separation(unknown)
     notes += about_offset(asked, sample, "x'b, which every threshold is compared with")
 
     def refit(A: Array, b: Array, start: Array | None = None) -> Refit:
@@ -251,6 +252,17 @@ def ordered(sample: Sample, asked: Asked) -> OrderedResult:
         kept,
         design=asked.design,
     )
+
+
+def _recession(likelihood: OrderedLikelihood, best: Ascended[Derived]) -> tuple[Recession | None, str]:
+    """What separates the classes, and why that is not known."""
+    n_rows = likelihood.rows.n_rows
+    if n_rows > _MOST_ROWS:
+        return None, f"{n_rows:,} rows are more than the {_MOST_ROWS:,} that are looked at"
+    try:
+        return likelihood.recession(best.at), ""
+    except UndecidedError as error:
+        return None, str(error)
 
 
 def _covariance(likelihood: OrderedLikelihood, best: Ascended[Derived], recession: Recession | None) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.certificates.aliases import Alias
+from polytome.certificates.recession_cone import UndecidedError
 from polytome.models.features import checked_features, refuse_foreign_arrays
 from polytome.models.fitted import feature_names_in
 from polytome.models.fitting import objective_of
@@ -43,7 +44,8 @@ class Diagnosis:
         classes: the labels.
         aliases: columns that are sums of others and a constant.
         separation: the coefficients without a finite estimate; None where there are none.
-        not_looked_for: why separation was not looked for; empty where it was.
+        not_looked_for: why it is not known whether the classes are separated, as that was not
+            looked for or not decided; empty where it is.
 
     Example:
         >>> print(diagnose([[0.0], [0.0], [1.0]], ["no", "yes", "yes"]))
@@ -68,7 +70,7 @@ class Diagnosis:
     def _about_separation(self) -> list[str]:
         found = self.separation
         if self.not_looked_for:
-            return [f"Whether the classes are separated was not looked for: {self.not_looked_for}."]
+            return [f"Whether the classes are separated is not known: {self.not_looked_for}."]
         if found is None:
             return ["Not separated: no direction was found along which all losses fall."]
         if found.is_complete:
@@ -97,7 +99,7 @@ class Diagnosis:
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs."""
-        found, extent = self.separation, "not looked for" if self.not_looked_for else "no"
+        found, extent = self.separation, "not known" if self.not_looked_for else "no"
         if found is not None:
             extent = "completely" if found.is_complete else "in part"
         return {
@@ -169,8 +171,12 @@ def diagnose(
     names = (f"feature_{j}" for j in range(X.shape[1])) if given is None else map(str, given)
     aliases = aliases_in(objective)
     reason = "" if problem.loss is None else why_not_looked_for(objective, aliases)
-    is_asked = problem.loss is not None and not reason
-    separation = separation_of(objective, problem.outputs.learned, aliases) if is_asked else None
+    separation = None
+    if problem.loss is not None and not reason:
+        try:
+            separation = separation_of(objective, problem.outputs.learned, aliases)
+        except UndecidedError as error:
+            reason = str(error)
     return Diagnosis(
         n_rows=int((weight > 0).sum()),
         feature_names=tuple(names),

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from polytome.certificates.certificate import at_other_coefficients
 from polytome.certificates.fenchel import proved_zeros
+from polytome.certificates.recession_cone import UndecidedError
 from polytome.errors import ArgumentError
 from polytome.losses import Loss, Softmax, WithOffset
 from polytome.models.bounds import (
@@ -363,8 +364,8 @@ def keep_solution(estimator: Any, kept: Kept, loss: str, classes: Array) -> None
 
 
 def _keep_separation(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:
-    """What separates the classes where some coefficients have no penalty, or why that was not
-    looked for; that there is an optimum may be proved already."""
+    """What separates the classes where some coefficients have no penalty, or why that is not known;
+    that there is an optimum may be proved already."""
     estimator.separation_ = None
     vars(estimator).pop("separation_unknown_", None)
     is_known = solution.stop is Stop.SEPARATED and not solution.separated
@@ -374,7 +375,10 @@ def _keep_separation(estimator: Any, objective: Objective, solution: Solution, o
     if reason := why_not_looked_for(objective):
         estimator.separation_unknown_ = reason
     else:
-        estimator.separation_ = separation_of(objective, outputs.learned, coefficients=solution.coefficients)
+        try:
+            estimator.separation_ = separation_of(objective, outputs.learned, coefficients=solution.coefficients)
+        except UndecidedError as error:
+            estimator.separation_unknown_ = str(error)
 
 
 def _keep_zeros(estimator: Any, objective: Objective, solution: Solution, outputs: Outputs) -> None:

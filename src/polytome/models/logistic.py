@@ -129,7 +129,7 @@ class LogisticRegression(CertifiedClassifier):
         certificate_: how far the objective is from its minimum; prints as one sentence.
         stop_: why the fit stopped.
         separation_: without a penalty, the coefficients that have no finite estimate; else None.
-            Where that was not looked for, `separation_unknown_` says why.
+            Where that is not known, `separation_unknown_` says why.
         history_: one `Progress` per iteration.
         objective_: the minimised formula with its numbers.
         solver_: the solver that ran, and why: `solver_.solver`, `solver_.reason`; prints as one

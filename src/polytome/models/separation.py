@@ -19,7 +19,7 @@ from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certain_classes import labels_by_output
 from polytome.certificates.curvature_proof import is_exact_in_float64
 from polytome.certificates.recession import ANY_SIGN, recession_of
-from polytome.certificates.recession_cone import MOST_UNKNOWNS
+from polytome.certificates.recession_cone import MOST_UNKNOWNS, UndecidedError
 from polytome.losses import labels_of, offset_of
 from polytome.losses.pairwise import PairwiseSigmoids
 from polytome.models.fitted import Fitted, feature_names_in
@@ -96,15 +96,17 @@ def separation_of(
 ) -> Separation | None:
     """What separates the classes of a problem whose coefficients, or some of them, have no penalty.
 
-    None where nothing does, where nothing could be proved, and where it is not looked for: see
-    `why_not_looked_for`. Rows that stay in their files are read again for each of some linear
-    programmes.
+    None where nothing does, and where it is not looked for: see `why_not_looked_for`. Rows that
+    stay in their files are read again for each of some linear programmes.
 
     Args:
         objective: what was minimised.
         learned: the places of its outputs among those of the model.
         aliases: what `aliases_in` has found of it, where that was asked.
         coefficients: of a fit, shape `objective.shape`, where there was one.
+
+    Raises:
+        UndecidedError: neither was shown, of any of the problems of the objective.
 
     Example:
         >>> from polytome.losses import Logistic
@@ -124,7 +126,7 @@ def separation_of(
         rows = replace(rows, stream=replace(rows.stream, journal=None))
     used = np.setdiff1d(free, [alias.column for alias in aliases])
     infinite: list[Infinite] = []
-    separated, is_complete = np.zeros(rows.n_rows, dtype=bool), True
+    separated, is_complete, undecided = np.zeros(rows.n_rows, dtype=bool), True, None
     raw = None if coefficients is None else rows.columns.to_raw(coefficients)
     scores = None if raw is None else all_scores(rows, raw)
     if scores is not None and (offset := offset_of(rows.target)) is not None:
@@ -133,7 +135,10 @@ def separation_of(
         own, own_raw = scores, raw
         if objective.loss.separable:  # the other class of each problem has no scores
             own, own_raw = (None if each is None else each[:, [k]] * [0.0, 1.0] for each in (scores, raw))
-        found = recession_of(rows, target, used, objective.fit_intercept, own, own_raw)
+        try:
+            found = recession_of(rows, target, used, objective.fit_intercept, own, own_raw)
+        except UndecidedError as error:
+            found, undecided = None, error
         if found is None:
             is_complete = False
             continue
@@ -141,6 +146,8 @@ def separation_of(
         is_complete &= found.is_complete
         infinite += _named(found.signs, places)
     if not separated.any():
+        if undecided is not None:
+            raise undecided
         return None
     return Separation(int(separated.sum()), is_complete, tuple(sorted(infinite, key=lambda each: each.column)))
 
@@ -229,8 +236,8 @@ def _named(signs: Array, places: list[tuple[int, ...]]) -> Iterator[Infinite]:
 
 
 def separation_sentence(model: Fitted) -> str:
-    """Which coefficients of a model have no finite estimate, or that this was not looked for; empty
-    where none was found.
+    """Which coefficients of a model have no finite estimate, or that this is not known; empty
+    where there is none.
 
     Example:
         >>> import warnings
@@ -244,7 +251,7 @@ def separation_sentence(model: Fitted) -> str:
     found: Separation | None = vars(model).get("separation_")
     if found is None:
         reason = vars(model).get("separation_unknown_")
-        return f"Whether the classes are separated was not looked for: {reason}." if reason else ""
+        return f"Whether the classes are separated is not known: {reason}." if reason else ""
     n_rows = model.objective_.n_rows
     where = f"all {n_rows:,} rows" if found.n_separated == n_rows else f"{found.n_separated:,} of {n_rows:,} rows"
     return (
