@@ -3,6 +3,7 @@ delta method by differences."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,36 @@ def test_effects_show_themselves(result: LogisticResult) -> None:
 def test_what_is_not_there_is_refused(result: LogisticResult, how: dict[str, Any], said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         result.effects(**how)
+
+
+@pytest.mark.parametrize(
+    ("formula", "at"),
+    [
+        (FORMULA, {"age": [18.0, 33.5, 71.0]}),
+        (FORMULA, {"age": [18, 60], "town": ["west", "south"]}),
+        (FORMULA, {"wage": [9.0, 30.0], "age": [20, 50]}),
+        ("vote ~ age * log(wage) + offset(log(wage)) + offset(age)", {"age": [1.0, 2.0]}),
+        ("vote ~ 0 + age + bs(wage, df=4) + C(member)", {"age": [20, 50], "member": [0, 1]}),
+        ("vote ~ age + age:wage", {"wage": [9.0, 30.0], "age": [20, 50]}),
+    ],
+)
+def test_predictions_at_values_are_those_of_changed_rows(formula: str, at: dict[str, Any]) -> None:
+    """Though columns along a number are made from two of its values."""
+    result = fit_formula(formula, people(), reference="no")
+    wanted = []
+    for each in product(*at.values()):
+        data = result.design.data.assign(**dict(zip(at, each, strict=True)))
+        X = result.design.columns_of(data)
+        X = np.column_stack([np.ones(len(X)), X]) if result.sample.fit_intercept else X
+        offset = result.design.offset_of(data)
+        scores = X @ result.coefficients.T + (0.0 if offset is None else offset[:, None])
+        P = np.exp(np.column_stack([np.zeros(len(X)), scores]))
+        wanted.append((P / P.sum(axis=1, keepdims=True)).mean(axis=0))
+    assert_allclose(result.predictions(at=at).values, np.ravel(wanted), rtol=1e-10)
+
+
+def test_predictions_along_a_number_make_columns_twice(result: LogisticResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, columns_of = [], type(result.design).columns_of
+    monkeypatch.setattr(type(result.design), "columns_of", lambda self, data: made.append(1) or columns_of(self, data))
+    result.predictions(at={"age": list(range(20, 45))})
+    assert len(made) == 2

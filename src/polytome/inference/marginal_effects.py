@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, MissingExtraError
-from polytome.inference.effects import probabilities_of, variable_of
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.ordered_result import OrderedResult
+from polytome.inference.predicted import probabilities_of
+from polytome.inference.variables import variable_of
 
 Array = NDArray[Any]
 

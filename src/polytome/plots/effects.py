@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
-from polytome.inference.effects import variable_of
 from polytome.inference.estimate import width_of
 from polytome.inference.result import Result, check_level
+from polytome.inference.variables import variable_of
 from polytome.plots.display import Display, Paper, shown_rows
 from polytome.plots.drawing import GREY, PALETTE, figure_of, stroke
 from polytome.plots.forest import draw_intervals, intervals_height, result_of

@@ -9,9 +9,10 @@ from typing import Any
 
 from polytome.errors import ArgumentError
 from polytome.inference.bootstrapping import Bootstrap
-from polytome.inference.effects import Effects, variable_of, variables_of
+from polytome.inference.effects import Effects
 from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import Result
+from polytome.inference.variables import variable_of, variables_of
 from polytome.pages import base_styles, document
 from polytome.report import Report
 from polytome.report.pictures import figure
