@@ -358,3 +358,43 @@ def test_a_factor_that_has_no_degrees_of_freedom_is_refused(kind: str) -> None:
     clusters = {"clusters": [1, 2, 3]} if kind == "cluster-HC1" else {}
     with pytest.raises(DataError, match="divides by n - k"):
         tabled(X, y, covariance=kind, **clusters)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "robust", "cluster", "cluster-HC1"])
+def test_robust_score_tests_are_those_of_boos(kind: str, n_classes: int) -> None:
+    """By their definition, at the fit without the columns that are tested (statsmodels 0.15 has HC0's
+    with centred scores)."""
+    rng = np.random.default_rng(n_classes)
+    n = 150
+    X, clusters = rng.normal(size=(n, 3)), rng.integers(0, 20, n)
+    y = (X @ rng.normal(size=(3, n_classes)) + rng.gumbel(size=(n, n_classes))).argmax(axis=1)
+    by = clusters if kind.startswith("cluster") else None
+    result = summarize(LogisticRegression(C=np.inf, tol=1e-8).fit(X, y), X, y, covariance=kind, clusters=by)
+    names = ", ".join(f"{name} = 0" for name in ("feature_1", "feature_2"))
+    test = result.test(names, "score")
+    small = LogisticRegression(C=np.inf, tol=1e-12).fit(X[:, :1], y)
+    P, E, design = small.predict_proba(X[:, :1]), n_classes - 1, np.column_stack([np.ones(n), X])
+    residual = np.eye(n_classes)[y] - P
+    G = np.einsum("ik,ij->ikj", residual[:, 1:], design).reshape(n, -1)
+    curvature = np.eye(n_classes) * P[:, :, None] - P[:, :, None] * P[:, None]
+    information = np.einsum("ij,iab,ik->ajbk", design, curvature[:, 1:, 1:], design).reshape(4 * E, 4 * E)
+    sums = G if by is None else np.array([G[clusters == c].sum(axis=0) for c in range(20)])
+    factor = {"HC1": n / (n - 4 * E), "robust": n / (n - 1)}.get(kind, 1.0)
+    if by is not None:
+        factor = 20 / 19 * ((n - 1) / (n - 4 * E) if kind == "cluster-HC1" else 1.0)
+    A = np.kron(np.eye(E), [[0, 0, 1, 0], [0, 0, 0, 1]]) @ np.linalg.inv(information)
+    moved = A @ G.sum(axis=0)
+    statistic = moved @ np.linalg.solve(factor * A @ sums.T @ sums @ A.T, moved)
+    assert test.method == "robust score"
+    assert test.df == 2 * E
+    assert test.statistic * (1 if by is None else test.df) == pytest.approx(statistic, rel=1e-6)
+    assert np.isinf(test.df_errors) if by is None else test.df_errors == 19
+
+
+def test_there_is_no_score_test_beside_corrections_by_cluster() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.integers(0, 2, 60)
+    result = summarize(LogisticRegression(C=np.inf).fit(X, y), X, y, covariance="CR2", clusters=np.arange(60) % 12)
+    with pytest.raises(ArgumentError, match="compares likelihoods"):
+        result.test("feature_1", "score")

@@ -193,7 +193,7 @@ def test_models_that_are_not_nested_are_not_compared(three: LogisticResult, two:
     with pytest.raises(ArgumentError, match="is a logistic regression"):
         three.compare(two)
     with pytest.raises(ArgumentError, match="HC1 errors allow for rows"):
-        fit_formula(FORMULA, frame, covariance="HC1").test("age", "score")
+        fit_formula(FORMULA, frame, covariance="HC1").test("age", "likelihood-ratio")
     with pytest.raises(ArgumentError, match="give the result of another fit"):
         three.compare(3)  # type: ignore[arg-type]
 

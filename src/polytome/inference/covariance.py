@@ -29,7 +29,7 @@ clustering, Journal of Business and Economic Statistics 29, 2011.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ from scipy import sparse
 
 from polytome.errors import ArgumentError, DataError
 from polytome.inference.cluster_corrections import CORRECTIONS
-from polytome.inference.likelihood import AtRows, Likelihood, Maximum, at_block
+from polytome.inference.likelihood import AtRows, Likelihood, Maximum, at_block, solved
 from polytome.losses import Loss
 from polytome.passes import Block, Columns, Sums
 from polytome.passes.gradients import kronecker_rows
@@ -47,7 +47,15 @@ from polytome.threads import one_blas_thread
 
 Array = NDArray[Any]
 
-__all__ = ["COVARIANCES", "Clusters", "ScoreProducts", "clusters_from", "covariance_of", "leverages"]
+__all__ = [
+    "COVARIANCES",
+    "Clusters",
+    "ScoreProducts",
+    "clusters_from",
+    "covariance_of",
+    "generalised_score",
+    "leverages",
+]
 
 COVARIANCES = ("observed", "HC0", "HC1", "HC2", "HC3", "robust", "cluster", "cluster-HC1", *CORRECTIONS)
 """The names of covariances."""
@@ -172,6 +180,26 @@ def covariance_of(
     with one_blas_thread():  # threads share the blocks
         (products,) = likelihood.rows.reduce(a_pass)
     return factor * V @ products @ V
+
+
+def generalised_score(
+    likelihood: Likelihood, at: Maximum, A: Array, covariance_at: Callable[[Maximum], Array]
+) -> float:
+    """Of a linear hypothesis `A theta = b` the score statistic that allows for what robust errors
+    allow for: with the gradient g, the information I and the covariance V where it holds,
+    `(A I^-1 g)' (A V A')^-1 (A I^-1 g)`. With `V = I^-1` that is Rao's.
+
+    Args:
+        likelihood: of the rows.
+        at: its maximum under the hypothesis.
+        A: (r, size), of full rank, for coefficients of columns as given.
+        covariance_at: V at a maximum, for coefficients of standardised columns.
+
+    Reference: Boos, On generalized score tests, The American Statistician 46, 1992.
+    """
+    own = A @ likelihood.to_given
+    moved, spread = own @ solved(at.derived.information, at.derived.gradient), own @ covariance_at(at) @ own.T
+    return float(moved @ solved(spread, moved))
 
 
 def leverages(rows: AtRows, covariance: Array, counts_rows: bool) -> tuple[Array, Array]:

@@ -242,8 +242,8 @@ def _averages(
             before = sums.get(place)
             sums[place] = terms if before is None else tuple(a + b for a, b in zip(before, terms, strict=True))
     if at_means:
-        for place, columns in sums.items():
-            means = [np.atleast_2d(each / total) if each.size else each for each in columns]
+        for place, of_columns in sums.items():
+            means = [np.atleast_2d(each / total) if each.size else each for each in of_columns]
             sums[place] = _sums(links, np.ones(1), means, tasks[place][1])
         total = 1.0
     return [

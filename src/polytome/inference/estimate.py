@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,6 +69,8 @@ class Estimate:
         log_likelihood: at its maximum; of a method that adds a penalty to it, with the penalty.
         refit: the same under constraints; None where that makes no sense, as for weights that do
             not count rows.
+        robust_score: of robust errors the generalised score statistic of constraints; None where
+            there is none.
         finite: the values that stand for the infinite coefficients in what is computed from all,
             with 0 for those that are not estimated; (n_equations, n_terms).
         df: degrees of freedom of the errors: one less than the clusters; infinite without clusters.
@@ -83,6 +86,7 @@ class Estimate:
     finite: Array | None = None
     df: float = np.inf
     degrees: Degrees | None = None
+    robust_score: Callable[[Array, Array], float] | None = None
 
     def df_of(self, A: Array) -> Array | float:
         """The degrees of freedom of combinations of all coefficients, (r, size): one for each row,

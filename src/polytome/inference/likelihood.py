@@ -306,16 +306,19 @@ class Likelihood:
             b: (r,).
             start: coefficients near it, for columns as given; the best quadratic guess if None.
         """
-        to_given = self.to_given
-        own = A @ to_given
+        found = self.constrained(best, A, b, start)
+        derived = found.derived
+        score = float(derived.gradient @ solved(derived.information, derived.gradient))
+        slope = np.linalg.solve(self.to_given.T, derived.gradient)
+        return Refit(self.as_given(found.at), derived.value, slope, score)
+
+    def constrained(self, best: Maximum, A: Array, b: Array, start: Array | None = None) -> Maximum:
+        """The same, of standardised columns."""
+        own = A @ self.to_given
         guess = best.at if start is None else self.from_given(start)
         spread = solved(best.derived.information, own.T)
         guess = guess - spread @ np.linalg.lstsq(own @ spread, own @ guess - b, rcond=None)[0]
-        found = self.maximum(guess, (own, b))
-        derived = found.derived
-        score = float(derived.gradient @ solved(derived.information, derived.gradient))
-        slope = np.linalg.solve(to_given.T, derived.gradient)
-        return Refit(self.as_given(found.at), derived.value, slope, score)
+        return self.maximum(guess, (own, b))
 
     def covariance(self, at: Derived) -> Array:
         """The inverse of the information, for coefficients of standardised columns."""

@@ -16,7 +16,7 @@ from polytome.certificates.aliases import Alias, aliases_of
 from polytome.certificates.certificate import Certificate
 from polytome.errors import ArgumentError, DataError
 from polytome.inference.cluster_corrections import CORRECTIONS, ClusterCorrection
-from polytome.inference.covariance import COVARIANCES, Clusters, covariance_of
+from polytome.inference.covariance import COVARIANCES, Clusters, covariance_of, generalised_score
 from polytome.inference.design import Design
 from polytome.inference.estimate import Estimate, Refit
 from polytome.inference.likelihood import Derived, Likelihood, Maximum, offset_columns
@@ -329,18 +329,18 @@ def _estimate(
         corrected = ClusterCorrection(
             asked.covariance, likelihood, best.at, best.derived.information, codes, counts_rows
         )
-    V = (
-        corrected.covariance()
-        if corrected is not None
-        else covariance_of(
-            likelihood,
-            best,
-            asked.covariance,
-            counts_rows=counts_rows,
-            n_observations=sample.n_observations,
-            clusters=asked.clusters,
+
+    def covariance_at(maximum: Maximum) -> Array:
+        n = sample.n_observations
+        clusters = asked.clusters
+        return covariance_of(
+            likelihood, maximum, asked.covariance, counts_rows=counts_rows, n_observations=n, clusters=clusters
         )
-    )
+
+    def robust_score(A: Array, b: Array) -> float:
+        return generalised_score(likelihood, likelihood.constrained(best, A, b), A, covariance_at)
+
+    V = covariance_at(best) if corrected is None else corrected.covariance()
     everywhere = (np.arange(E)[:, None] * (p + first) + places).ravel()
     covariance = np.full((E * (p + first), E * (p + first)), np.nan)
     covariance[np.ix_(everywhere, everywhere)] = turned @ V @ turned.T
@@ -361,7 +361,19 @@ def _estimate(
     df = np.inf if asked.clusters is None else min(asked.clusters.counts) - 1.0
     degrees = None if corrected is None else _DegreesAsGiven(corrected, turned)
     value = best.derived.value
-    return Estimate(names, sample.classes[1:], coefficients, covariance, value, refit, finite, df, degrees)
+    has_robust_score = corrected is None and asked.covariance != "observed"
+    return Estimate(
+        names,
+        sample.classes[1:],
+        coefficients,
+        covariance,
+        value,
+        refit,
+        finite,
+        df,
+        degrees,
+        robust_score if has_robust_score else None,
+    )
 
 
 @dataclass(frozen=True, eq=False)

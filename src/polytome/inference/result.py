@@ -17,7 +17,7 @@ from polytome.inference.frames import frame_of
 from polytome.inference.hypotheses import Hypothesis, hypothesis_of, nearest
 from polytome.inference.sample import Sample, refuse_unless_nested
 from polytome.inference.statistics import FitStatistics
-from polytome.inference.tested import METHODS, Test, likelihood_ratio, profile_interval, score, wald
+from polytome.inference.tested import METHODS, Test, likelihood_ratio, profile_interval, robust_score, score, wald
 from polytome.plain.values import plain
 
 Array = NDArray[Any]
@@ -220,13 +220,16 @@ class Result:
                 text such as "read = write", "[general]read = 2 * [vocation]read, write = 0"; or a
                 matrix (r, n_coefficients) in the order of `labels`, or a pair of it and the right
                 sides.
-            method: "wald", "likelihood-ratio" or "score".
+            method: "wald", "likelihood-ratio" or "score"; beside robust errors the generalised
+                score test, which allows for the same.
         """
         if method not in METHODS:
             raise ArgumentError(f"method={method!r}: needs one of {', '.join(METHODS)}")
         read = self._hypothesis(hypothesis)
         if method == "wald":
             return wald(self.estimate, read)
+        if method == "score" and self.estimate.robust_score is not None:
+            return robust_score(self.estimate, read)
         refit = self._refit(f"method={method!r}")
         return (score if method == "score" else likelihood_ratio)(self.estimate, read, refit)
 

@@ -1,7 +1,8 @@
 """Wald, likelihood-ratio and score tests of linear hypotheses, and profile-likelihood intervals.
 
 References: Rao, Linear Statistical Inference and Its Applications, 1973, section 6e; Agresti,
-Categorical Data Analysis, 2013, section 1.3; Venzon and Moolgavkar, A method for computing
+Categorical Data Analysis, 2013, section 1.3; Boos, On generalized score tests, The American
+Statistician 46, 1992; Venzon and Moolgavkar, A method for computing
 profile-likelihood-based confidence intervals, Applied Statistics 37, 1988.
 """
 
@@ -24,7 +25,7 @@ from polytome.inference.hypotheses import Hypothesis
 
 Array = NDArray[Any]
 
-__all__ = ["METHODS", "Test", "likelihood_ratio", "profile_interval", "score", "wald"]
+__all__ = ["METHODS", "Test", "likelihood_ratio", "profile_interval", "robust_score", "score", "wald"]
 
 METHODS = ("wald", "likelihood-ratio", "score")
 """The names of tests."""
@@ -39,7 +40,7 @@ class Test:
     """A test of a hypothesis; prints as a line.
 
     Attributes:
-        method: "Wald", "likelihood ratio" or "score".
+        method: "Wald", "likelihood ratio", "score" or "robust score".
         hypothesis: what was tested.
         statistic: under the hypothesis about as a chi-squared number; with errors by cluster as
             Fisher's F.
@@ -140,6 +141,14 @@ def likelihood_ratio(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter
     found = refit(A[:, estimate.estimated], b)
     statistic = 2 * (estimate.log_likelihood - found.log_likelihood)
     return Test.of("likelihood ratio", hypothesis.text, statistic, len(b))
+
+
+def robust_score(estimate: Estimate, hypothesis: Hypothesis) -> Test:
+    """That of Boos, where the hypothesis holds."""
+    assert estimate.robust_score is not None
+    A, b = _independent(hypothesis)
+    statistic = estimate.robust_score(A[:, estimate.estimated], b)
+    return Test.of("robust score", hypothesis.text, statistic, len(b), estimate.df)
 
 
 def score(estimate: Estimate, hypothesis: Hypothesis, refit: Refitter) -> Test:

@@ -267,6 +267,7 @@ class _Minimization:
     lowest: list[float] = field(default_factory=list)
     next_attempt: float = np.inf
     refused: int = 0  # certificates of this stage that did not hold
+    after_refused: int = 0  # iterates before the next certificate, where an estimate of 0 was refused
     certified: _Certified | None = None
     frame: CarefulFrame | None = None
     took_over: dict[str, int] = field(default_factory=dict)  # and at which iteration
@@ -391,7 +392,9 @@ class _Minimization:
         if not finite:
             return Stop.NONFINITE
         self.lowest.append(self._best_iterate().value)
-        if gap <= min(self.tol * self.objective.null[1], self.next_attempt):
+        # An estimate of 0 cannot halve: where it is refused, more and more iterates come first.
+        waits = gap == 0 and len(self.history) < self.after_refused
+        if gap <= min(self.tol * self.objective.null[1], self.next_attempt) and not waits:
             self.next_attempt = gap / 2
             if (stop := self._try_certificate(iterate)) is not None:
                 return stop
@@ -433,6 +436,7 @@ class _Minimization:
         certificate = self._certify(iterate)
         if not certificate.holds:
             self.refused += 1
+            self.after_refused = len(self.history) + self.refused**2
             # Where only rounding keeps an estimate from holding, no iterate will be better; nor
             # where no careful sums are made for a proof, and the objective falls no more.
             is_final = certificate.kind == "estimate" or (self.objective.penalty.has_rest and self._falls_no_more())
