@@ -74,7 +74,10 @@ def test_errors_by_cluster_and_weights(file: Path) -> None:
     [
         (["vote ~ agee"], "Error: formula: there is no column 'agee'; did you mean 'age'?"),
         (["vote ~ age", "--reference", "maybe"], "Error: reference='maybe': not one of the classes of vote"),
-        (["vote ~ age", "--test", "agee"], "Error: hypothesis 'agee': no coefficient is 'agee'; did you mean 'age'?"),
+        (
+            ["vote ~ age", "--test", "agee"],
+            "Error: hypothesis 'agee': no coefficient or term is 'agee'; did you mean 'age'?",
+        ),
         (["vote ~ age", "--compare", "vote ~ wage"], "'wage' is not a variable of this model"),
         (["vote ~ age", "--weights", "count"], "Error: weights and weights_are need each other"),
         (["vote ~ age", "--cluster", "groups"], "Error: clusters: there is no column 'groups'; did you mean 'group'?"),

@@ -66,8 +66,8 @@ def test_hypotheses_in_words_are_matrices(three: LogisticResult) -> None:
 @pytest.mark.parametrize(
     ("hypothesis", "said"),
     [
-        ("agee", "no coefficient is 'agee'; did you mean 'age'"),
-        ("age = wages", "no coefficient is 'wages'; did you mean 'wage'"),
+        ("agee", "no coefficient or term is 'agee'; did you mean 'age'"),
+        ("age = wages", "no coefficient or term is 'wages'; did you mean 'wage'"),
         ("[maybe]age", "no class is 'maybe'; there are 'blank', 'yes'"),
         ("age * wage", "it is not linear"),
         ("1 / age", "it is not linear"),
@@ -314,3 +314,26 @@ def test_intervals_for_programs_have_their_level(two: LogisticResult) -> None:
     assert found["level"] == 0.9
     assert_allclose([row["lower"] for row in found["coefficients"]], ends["lower"])
     assert_allclose([row["upper"] for row in found["coefficients"]], ends["upper"])
+
+
+def test_terms_are_tested_together_and_suggested() -> None:
+    result = fit_formula(FORMULA, people(), reference="no")
+    term, other = "town", "wage"
+    both = result.test(f"{term}, {other}")
+    places = [*result.about.terms[term], *result.about.terms[other]]
+    size, p = result.coefficients.size, len(result.estimate.terms)
+    A = np.eye(size)[[e * p + j for e in range(len(result.estimate.equations)) for j in places]]
+    assert both.df == len(A)
+    assert both.statistic == pytest.approx(result.test(A).statistic, rel=1e-10)
+    with pytest.raises(ArgumentError, match=r"no coefficient or term is 'twn'; did you mean 'town'\?"):
+        result.test("twn")
+
+
+def test_rows_of_weight_0_are_not_told_as_missing() -> None:
+    frame = people()
+    weight = np.arange(len(frame)) % 3
+    result = fit_formula("vote ~ age", frame, weights=weight, weights_are="frequencies")
+    assert result.about.n_dropped == 0
+    age = frame["age"].astype(float).mask(np.arange(len(frame)) < 6)
+    gaps = fit_formula("vote ~ age", frame.assign(age=age), weights=weight, weights_are="frequencies")
+    assert gaps.about.n_dropped == 6

@@ -264,7 +264,7 @@ def fit_formula(
     for what, given in (("weights", [weights]), ("clusters", _listed(clusters))):
         _refuse_unknown([name for name in given if isinstance(name, str)], names, what)
     frame = _pandas(data, list(dict.fromkeys([response, *variables, *beside])))
-    n_rows = len(frame)
+    n_dropped = int(frame.isna().any(axis=1).sum())
     frame, numbers, weight, grouped = _complete(frame, formula, missing, weights, weights_are, clusters)
     classes, codes = _response(frame, response)
     if method == "ordered":
@@ -288,8 +288,7 @@ def fit_formula(
         _offset(design, formula),
         grouped.codes[0] if grouped is not None and len(grouped.codes) == 1 else None,
     )
-    n_dropped, frame_kind = n_rows - len(frame), kind_of_frame(data)
-    asked = Asked(response, kind, grouped, formula, terms, frame_kind, n_dropped, design, ", ".join(offsets))
+    asked = Asked(response, kind, grouped, formula, terms, kind_of_frame(data), n_dropped, design, ", ".join(offsets))
     result: LogisticResult | OrderedResult = _METHODS[method](sample, asked)
     return result
 

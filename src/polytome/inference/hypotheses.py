@@ -125,22 +125,29 @@ def _check(A: Array, b: Array, text: str, estimate: Estimate) -> None:
 
 
 def _rows_of_text(text: str, estimate: Estimate, terms: Mapping[str, Sequence[int]]) -> list[tuple[Array, float]]:
-    E, p = estimate.coefficients.shape
-    stripped = text.strip()
-    if stripped in terms:
-        estimated = set(estimate.estimated.tolist())
-        places = [e * p + j for e in range(E) for j in terms[stripped] if e * p + j in estimated]
-        if not places:
-            raise ArgumentError(f"hypothesis {text!r}: none of its coefficients is estimated")
-        return [(np.eye(E * p)[place], 0.0) for place in places]
+    if text.strip() in terms:
+        return _rows_of_term(terms[text.strip()], text, estimate)
     rows: list[tuple[Array, float]] = []
     for statement in _statements(text):
-        sides = [_Side(side, text, estimate).read() for side in statement.split("\0")]
+        if statement.strip() in terms:
+            rows += _rows_of_term(terms[statement.strip()], text, estimate)
+            continue
+        sides = [_Side(side, text, estimate, terms).read() for side in statement.split("\0")]
         if len(sides) == 1:
-            sides.append([(np.zeros(E * p), 0.0)])
+            sides.append([(np.zeros(estimate.coefficients.size), 0.0)])
         for left, right in pairwise(sides):
             rows += _differences(left, right, text)
     return rows
+
+
+def _rows_of_term(own: Sequence[int], text: str, estimate: Estimate) -> list[tuple[Array, float]]:
+    """All coefficients of a term, in every class."""
+    E, p = estimate.coefficients.shape
+    estimated = set(estimate.estimated.tolist())
+    places = [e * p + j for e in range(E) for j in own if e * p + j in estimated]
+    if not places:
+        raise ArgumentError(f"hypothesis {text!r}: none of its coefficients is estimated")
+    return [(np.eye(E * p)[place], 0.0) for place in places]
 
 
 def _statements(text: str) -> list[str]:
@@ -174,8 +181,8 @@ def _differences(
 class _Side:
     """One side of an equation: products of numbers and names, added up."""
 
-    def __init__(self, side: str, text: str, estimate: Estimate) -> None:
-        self.rest, self.text, self.estimate = side.strip(), text, estimate
+    def __init__(self, side: str, text: str, estimate: Estimate, terms: Mapping[str, Sequence[int]]) -> None:
+        self.rest, self.text, self.estimate, self.terms = side.strip(), text, estimate, terms
         self.names = sorted(estimate.terms, key=len, reverse=True)
         self.classes = {str(each): place for place, each in enumerate(estimate.equations)}
 
@@ -255,7 +262,8 @@ class _Side:
             self._refuse(f"no class is {found[1]!r}{nearest(found[1], list(self.classes))}")
         word = re.match(r"`[^`]*`|[^\s+*/,;]+", self.rest)
         name = word[0] if word else self.rest
-        self._refuse(f"no coefficient is {name!r}{nearest(name, self.estimate.terms)}" if name else "it ends too early")
+        known = list(dict.fromkeys([*self.estimate.terms, *self.terms]))
+        self._refuse(f"no coefficient or term is {name!r}{nearest(name, known)}" if name else "it ends too early")
 
     def _refuse(self, why: str) -> None:
         raise ArgumentError(f"hypothesis {self.text!r}: {why}")

@@ -70,7 +70,7 @@ class Asked:
         formula: the formula, if there is one.
         terms: for each term the places of its columns among those of the sample.
         frame: the library of the data's frame.
-        n_dropped: rows that were left out.
+        n_dropped: rows that were left out as something is missing.
         design: how columns are made of data.
         offset: what the offset is, as the formula has it; empty without one.
     """
