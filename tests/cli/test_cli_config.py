@@ -129,6 +129,7 @@ def test_other_commands_keep_their_options_too(folder, saved, tmp_path):
         ("test-fracton = 0.2", 2, "line 1: test-fracton is not an option of train; did you mean test-fraction?"),
         ("C = 1\n\nmax_iter = 5", 2, "line 3: max_iter is not an option of train; did you mean max-iter?"),
         ("config = 'x'", 2, "config is not an option of train"),
+        ("sort = 'auc'", 2, "sort is an option of runs, not of train; leave it out"),
         ("no-intercept = true", 2, "did you mean intercept?"),
         ("[train]\nC = 1", 2, "line 1: train is a table; write all options without [tables]"),
         ("tol = 'x'", 2, 'line 1: tol = "x": is not a number'),

@@ -89,6 +89,21 @@ def test_nothing_is_written_where_one_of_the_paths_cannot_be(model_file: Path, t
     assert not list(tmp_path.iterdir())
 
 
+def test_a_later_form_that_is_refused_leaves_no_earlier_one(tmp_path: Path) -> None:
+    """Nor is a file of an earlier export touched."""
+    model_file = tmp_path / "m.safetensors"
+    models.virginica().save(model_file)
+    assert run("export", model_file, "--c", tmp_path / "m.h", "--sql", tmp_path / "m.sql").exit_code == 0
+    older = (tmp_path / "m.sql").read_text()
+    words = ["--c", tmp_path / "m.h", "--sql", tmp_path / "m.sql", "--keep", "prediction", "--prefix", "other"]
+    result = run("export", model_file, *words)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("; nor were the other files written\n")
+    assert "other_predict" not in (tmp_path / "m.h").read_text()
+    assert (tmp_path / "m.sql").read_text() == older
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.h", "m.safetensors", "m.sql"]
+
+
 BLOCKER = """
 import sys
 class Blocker:

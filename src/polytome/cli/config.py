@@ -175,8 +175,23 @@ def _unknown(context: typer.Context, key: str, value: Any, known: Iterable[str])
 
     if isinstance(value, dict):
         return "is a table; write all options without [tables]"
-    close = close_name(key.removeprefix("--"), known)
+    name = key.removeprefix("--")
+    others = _commands_with(context, name)
+    if others:
+        return f"is an option of {', '.join(others)}, not of {context.info_name}; leave it out"
+    close = close_name(name, known)
     return f"is not an option of {context.info_name}{'' if close is None else f'; did you mean {close}?'}"
+
+
+def _commands_with(context: typer.Context, name: str) -> list[str]:
+    """The other commands that have an option of this long name; none if this one has it, too."""
+    commands: dict[str, Any] = getattr(context.find_root().command, "commands", {})
+    found = [
+        title
+        for title, command in commands.items()
+        if any(name in _long_names(option) for option in command.params if option.param_type_name == "option")
+    ]
+    return [] if context.info_name in found else found
 
 
 def _converted(value: Any, kind: type, several: bool) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polytome.cli.options import Json, ModelPath
 from polytome.cli.output import print_json
 from polytome.cli.outputs import check_outputs
+
+if TYPE_CHECKING:
+    from polytome.export.agreement import Agreement
 
 __all__ = ["export"]
 
@@ -53,17 +56,18 @@ def export(
 ) -> None:
     """Write a model for programs that run without Polytome.
 
-    Several formats may be given at once. ONNX, scikit-learn and SQL are run on
-    rows drawn from the model's ranges before the file is written; the largest
-    difference from the model's own probabilities is printed.
+    Several formats may be given at once: all files are written, or none. ONNX,
+    scikit-learn and SQL are run on rows drawn from the model's ranges before; the
+    largest difference from the model's own probabilities is printed.
 
     \b
     Examples:
       polytome export iris.safetensors --onnx iris.onnx --c iris.h
       polytome export people.safetensors --sql - --table people --keep id
     """
-    from polytome.errors import ArgumentError
+    from polytome.errors import ArgumentError, PolytomeError
     from polytome.export import to_sql, write_c, write_onnx, write_sklearn, write_sql, write_torch
+    from polytome.files.atomic_files import atomic_group
     from polytome.files.model_file import load
 
     outputs = {
@@ -79,28 +83,34 @@ def export(
         raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
     check_outputs([model], outputs)
     fitted = load(model)
-    written: list[dict[str, Any]] = []
-
-    def note(form: str, path: object, agreement: Any = None) -> None:
-        written.append({"form": form, "path": str(path), "agreement": agreement and agreement.to_json()})
-        if not as_json:
-            seen = f" Run by {agreement}." if agreement else ""
-            print(f"{form} is in {path}.{seen}", file=sys.stderr if sql == "-" else sys.stdout)
-
-    if onnx:
-        note("ONNX", onnx, write_onnx(fitted, onnx, precision=precision))  # type: ignore[arg-type]  # checked there
-    if torch:
-        write_torch(fitted, torch)
-        note("PyTorch state", torch)
-    if sklearn:
-        note("scikit-learn", sklearn, write_sklearn(fitted, sklearn))
-    if c:
-        write_c(fitted, c, prefix=prefix)
-        note("C", c)
-    query = to_sql(fitted, table=table, keep=keep or ()) if sql == "-" else None
-    if sql and query is None:
-        note("SQL", sql, write_sql(fitted, sql, table=table, keep=keep or ()))
+    made: list[tuple[str, Path, Agreement | None]] = []
+    query = None
+    try:
+        with atomic_group():
+            if onnx:
+                made.append(("ONNX", onnx, write_onnx(fitted, onnx, precision=precision)))  # type: ignore[arg-type]
+            if torch:
+                write_torch(fitted, torch)
+                made.append(("PyTorch state", torch, None))
+            if sklearn:
+                made.append(("scikit-learn", sklearn, write_sklearn(fitted, sklearn)))
+            if c:
+                write_c(fitted, c, prefix=prefix)
+                made.append(("C", c, None))
+            if sql == "-":
+                query = to_sql(fitted, table=table, keep=keep or ())
+            elif sql:
+                made.append(("SQL", Path(sql), write_sql(fitted, sql, table=table, keep=keep or ())))
+    except PolytomeError as error:
+        if made:
+            raise type(error)(f"{error}; nor were the other files written") from error
+        raise
     if as_json:
+        written = [{"form": form, "path": str(path), "agreement": seen and seen.to_json()} for form, path, seen in made]
         print_json({"model": str(model), "written": written, **({"sql": query} if query else {})})
-    elif query:
+        return
+    for form, path, seen in made:
+        run_by = f" Run by {seen}." if seen else ""
+        print(f"{form} is in {path}.{run_by}", file=sys.stderr if query else sys.stdout)
+    if query:
         print(query, end="")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from polytome.export.agreement import Agreement
     from polytome.export.c_header import to_c, write_c
     from polytome.export.onnx_graph import to_onnx, write_onnx
+    from polytome.export.skl2onnx_converter import register_with_skl2onnx
     from polytome.export.sklearn_twin import from_sklearn, to_sklearn, write_sklearn
     from polytome.export.sql_query import to_sql, write_sql
     from polytome.export.torch_module import from_torch, to_torch, write_torch
@@ -34,6 +35,7 @@ __all__ = [
     "Agreement",
     "from_sklearn",
     "from_torch",
+    "register_with_skl2onnx",
     "to_c",
     "to_onnx",
     "to_sklearn",
@@ -50,6 +52,7 @@ _HOMES = {
     "Agreement": "polytome.export.agreement",
     "from_sklearn": "polytome.export.sklearn_twin",
     "from_torch": "polytome.export.torch_module",
+    "register_with_skl2onnx": "polytome.export.skl2onnx_converter",
     "to_c": "polytome.export.c_header",
     "to_onnx": "polytome.export.onnx_graph",
     "to_sklearn": "polytome.export.sklearn_twin",

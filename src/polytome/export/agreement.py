@@ -16,6 +16,7 @@ from polytome.models.fitted_source import source_of
 from polytome.plain.names import suggested
 from polytome.tables.encoder import Column
 from polytome.tables.frames import Frame
+from polytome.tables.text_columns import TextTerms
 
 if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
@@ -29,6 +30,11 @@ __all__ = ["Agreement", "checked_agreement", "encoded", "given_cells", "sample_c
 
 _MOST_ROWS, _MOST_CELLS = 256, 2**22
 _RARELY = 1 / 16
+_OFTEN = 1 / 4
+_MOST_TERMS = 30
+"""Of a text that is drawn, twice."""
+_OTHER_WORDS = ("a", "I", "zq", "Über", "ÉTÉ", "x1", "λόγος", "中文", "²", "don't", "_")
+_BETWEEN = (" ", " ", " ", "  ", ", ", ".\n", "\t", "\r\n", " – ", "-", "\u3000", " 😀 ", "!", "")
 _UNSEEN = "a level that training never saw"
 
 
@@ -123,6 +129,8 @@ def sample_cells(model: Fitted, form: Form) -> Cells:
         if column.kind == "number":
             drawn = random.uniform(low[start], high[start], size=n_rows)
             drawn[(random.random(n_rows) < _RARELY) & (column.fill is not None)] = np.nan
+        elif column.terms is not None:
+            drawn = _sample_texts(column, column.terms, n_rows, random)
         else:
             drawn = _sample_levels(column, form.unknown, n_rows, random)
         cells.append(drawn)
@@ -184,6 +192,23 @@ def _sample_levels(column: Column, unknown: str, n_rows: int, random: np.random.
         drawn[random.random(n_rows) < _RARELY] = _UNSEEN
     if column.fill in column.levels or (column.fill is not None and unknown == "zero"):
         drawn[random.random(n_rows) < _RARELY] = None
+    return drawn
+
+
+def _sample_texts(column: Column, terms: TextTerms, n_rows: int, random: np.random.Generator) -> Array:
+    """Texts of known terms, in capitals at times, and others, with all that may stand between
+    them."""
+    drawn = np.empty(n_rows, dtype=object)
+    for row, size in enumerate(random.integers(_MOST_TERMS, size=n_rows)):
+        known = [terms.words[place] for place in random.integers(len(terms.words), size=size)]
+        capital = [word.upper() if word.isascii() and random.random() < _OFTEN else word for word in known]
+        others = [_OTHER_WORDS[place] for place in random.integers(len(_OTHER_WORDS), size=size)]
+        between = [_BETWEEN[place] for place in random.integers(len(_BETWEEN), size=2 * size)]
+        some = [word if random.random() < _OFTEN else other for word, other in zip(capital, others, strict=True)]
+        pieces = [*capital, *some]
+        drawn[row] = "".join(piece + gap for piece, gap in zip(pieces, between, strict=True))
+    filled = column.fill is not None
+    drawn[[text == "" if not filled else random.random() < _RARELY for text in drawn]] = None if filled else "a"
     return drawn
 
 

@@ -106,12 +106,13 @@ class Form:
         return np.array([np.nan if fill is None else fill for fill in numbers], dtype=np.float64)
 
 
-def form_of(model: Fitted, *, decides: bool = False) -> Form:
+def form_of(model: Fitted, *, decides: bool = False, reads_text: bool = False) -> Form:
     """The form of a fitted model.
 
     Args:
         model: fitted.
         decides: whether what is exported chooses labels by a cut-off, if the model has one.
+        reads_text: whether what is exported finds the terms of texts.
 
     Raises:
         ArgumentError: this is not a model of Polytome, its predictions have no such form, or a
@@ -160,11 +161,18 @@ def form_of(model: Fitted, *, decides: bool = False) -> Form:
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
         intercepts = np.array([0.0, *intercepts])
     encoder = source_of(model).encoder
-    if encoder is not None and (text := next((column for column in encoder.columns if column.terms), None)):
-        raise ArgumentError(
-            f"the model cannot be exported: column {text.name!r} is text, whose terms no other form finds as the model "
-            "does; predict with polytome predict, polytome serve, or the model itself"
-        )
+    for column in () if encoder is None else encoder.columns:
+        if column.terms is not None and (not reads_text or column.terms.options.hashing is not None):
+            what = (
+                "text, whose terms ONNX alone finds as the model does"
+                if not reads_text
+                else ("text with hashed terms, which no other form hashes as the model does")
+            )
+            remedy = "export to ONNX, or predict" if not reads_text else "train without --hashing, or predict"
+            raise ArgumentError(
+                f"the model cannot be exported: column {column.name!r} is {what}; {remedy} with polytome predict, "
+                "polytome serve, or the model itself"
+            )
     names = feature_names(model)
     if encoder is not None and encoder.dates:
         raise ArgumentError(

@@ -2,9 +2,9 @@
 label.
 
     number columns  -> [fill missing] -> MatMul ------+
-    text column     -> LabelEncoder -> Gather --------+-> Sum -> scores -> Softmax -> probabilities
-    intercepts ----------------------------------------+           |
-                                                                   +-> ArgMax -> Gather -> label
+    category        -> LabelEncoder -> Gather --------+-> Sum -> scores -> Softmax -> probabilities
+    text            -> counts of its terms -> MatMul -+            |
+    intercepts ---------------------------------------+            +-> ArgMax -> Gather -> label
 
 The coefficients of a category are a table with a row for each level: looking a row up is the
 product with a one-hot vector. One more row serves levels that training never saw: zeros, or NaN
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.export.agreement import Agreement, Cells, checked_agreement, given_cells, sample_cells
 from polytome.export.form import Form, form_of
+from polytome.export.onnx_text import add_text
 from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.tables.encoder import Column
 from polytome.tables.frames import MISSING_WORDS
@@ -39,11 +40,13 @@ Array = NDArray[Any]
 Precision = Literal["float64", "float32"]
 """The type of numbers in a graph: of its inputs, its arithmetic and its probabilities."""
 
-__all__ = ["Precision", "to_onnx", "write_onnx"]
+__all__ = ["Graph", "Precision", "to_onnx", "write_onnx"]
 
 _OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
 """The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful
 new operator."""
+_DOMAINS = {"LabelEncoder": "ai.onnx.ml", "Tokenizer": "com.microsoft"}
+"""Of the operators that are not of ONNX's main set."""
 _ALLOWED = {"float64": 1e-10, "float32": 1e-3}
 _LARGEST_FILE = 2**31 - 2**20
 _OUTPUTS = ("label", "probabilities", "scores", "prediction")
@@ -86,7 +89,7 @@ def write_onnx(
         (True, 0)
     """
     path = check_writable(path)
-    form = form_of(model, decides=True)
+    form = form_of(model, decides=True, reads_text=True)
     proto = to_onnx(model, precision=precision)
     runtime = _import("onnxruntime")
     cells = sample_cells(model, form) if rows is None else given_cells(model, form, rows)
@@ -119,7 +122,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
     """
     if precision not in _ALLOWED:
         raise ArgumentError(f"precision={precision!r}: choose 'float64' or 'float32'")
-    form = form_of(model, decides=True)
+    form = form_of(model, decides=True, reads_text=True)
     size = form.coefficients.size * np.dtype(precision).itemsize
     if size > _LARGEST_FILE:
         raise ArgumentError(
@@ -127,7 +130,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
             "holds at most 2 GiB; use precision='float32', or PyTorch's safetensors"
         )
     onnx = _import("onnx")
-    graph = _Graph(onnx, form, precision)
+    graph = Graph(onnx, form, precision)
     graph.add_scores()
     graph.add_outputs()
     proto = graph.proto()
@@ -135,7 +138,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
     return proto
 
 
-class _Graph:
+class Graph:
     """Nodes and constants as they are added; a node's output has the node's name."""
 
     def __init__(self, onnx: Any, form: Form, precision: Precision) -> None:
@@ -144,6 +147,8 @@ class _Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: dict[str, Any] = {}
+        self.told: list[Any] = []
+        self.n_unused = 0
         self.codes: dict[str, str] = {}
         """Of each category the node of its levels' places, for what is made of it."""
         self.filled = ""
@@ -157,10 +162,25 @@ class _Graph:
 
     def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """Add a node and return the name of its output."""
-        domain = "ai.onnx.ml" if operator == "LabelEncoder" else ""
-        output = name if name in _OUTPUTS else self.prefix + name
-        self.nodes.append(self.onnx.helper.make_node(operator, inputs, [output], output, domain=domain, **attributes))
-        return output
+        return self.nodes_of(operator, inputs, (name,), **attributes)[0]
+
+    def nodes_of(self, operator: str, inputs: list[str], names: tuple[str, ...], **attributes: Any) -> list[str]:
+        """Add a node of several outputs and return their names."""
+        outputs = [name if name in _OUTPUTS else self.prefix + name for name in names]
+        domain = _DOMAINS.get(operator, "")
+        self.nodes.append(
+            self.onnx.helper.make_node(operator, inputs, outputs, outputs[0], domain=domain, **attributes)
+        )
+        return outputs
+
+    def tell(self, name: str, element: int) -> None:
+        """Say the type of a matrix that an operator of a runtime makes, which ONNX does not know."""
+        self.told.append(self.onnx.helper.make_tensor_value_info(name, element, [None, None]))
+
+    def unused(self, name: str) -> str:
+        """A name with a number that makes it differ from all that were asked for."""
+        self.n_unused += 1
+        return f"{name}_{self.n_unused}"
 
     def constant(self, values: Array, name: str) -> str:
         """Add a constant and return its name; numbers with a fraction get the graph's precision."""
@@ -228,8 +248,11 @@ class _Graph:
         outputs = [] if form.link == "identity" else [make.make_tensor_value_info("label", label, ["n"])]
         for name in ("prediction",) if form.link == "identity" else ("probabilities", "scores"):
             outputs.append(make.make_tensor_value_info(name, self.number_type, ["n", len(form.classes)]))
-        graph = make.make_graph(self.nodes, "polytome", list(self.inputs.values()), outputs, self.constants)
+        graph = make.make_graph(
+            self.nodes, "polytome", list(self.inputs.values()), outputs, self.constants, value_info=self.told
+        )
         operators = [make.make_opsetid("", _OPSET), make.make_opsetid("ai.onnx.ml", _ML_OPSET)]
+        operators += [make.make_opsetid(_DOMAINS["Tokenizer"], 1)] if self.told else []
         proto = make.make_model(graph, producer_name="polytome", opset_imports=operators, ir_version=_IR_VERSION)
         proto.producer_version = form.facts["polytome_version"]
         facts = {
@@ -248,6 +271,8 @@ class _Graph:
             if column.kind == "number":
                 cells.append(self.input(column.name, self.number_type, 1))
                 weights.append(coefficients)
+            elif column.kind == "text":
+                shares.append(add_text(self, column, coefficients, place))
             else:
                 shares.append(self._category(column, coefficients, place))
         if cells:

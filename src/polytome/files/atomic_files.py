@@ -11,7 +11,8 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
 from typing import IO
@@ -21,7 +22,7 @@ from polytome.errors import FileError
 if sys.platform != "win32":  # without such locks: what a killed process leaves there stays
     import fcntl
 
-__all__ = ["atomic_output", "check_writable"]
+__all__ = ["atomic_group", "atomic_output", "check_writable"]
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.polytome\.tmp")
 
@@ -92,13 +93,56 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
                 yield stream
             return
         _remove_abandoned(target.parent)
-        with _temporary(target) as (temporary, stream):
+        group = _GROUP.get()
+        with ExitStack() as own:
+            temporary, stream = (own if group is None else group[0]).enter_context(_temporary(target))
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-            temporary.replace(target)
+            if group is None:
+                temporary.replace(target)
+            else:
+                group[1].append((temporary, target))
     except OSError as error:
         raise FileError(f"{path}: could not be written ({error.strerror or error}); nothing was changed") from error
+
+
+@contextmanager
+def atomic_group() -> Iterator[None]:
+    """Put the files of all `atomic_output` in the block in place together, when the block ends
+    without an error; else none of them.
+
+    Raises:
+        FileError: a file cannot be put in place, such as where its folder is gone by now.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     try:
+        ...         with atomic_group():
+        ...             with atomic_output(Path(folder, "one.txt")) as stream:
+        ...                 _ = stream.write(b"one")
+        ...             raise FileError("the second cannot be made")
+        ...     except FileError:
+        ...         list(Path(folder).iterdir())
+        []
+    """
+    with ExitStack() as files:
+        whole: list[tuple[Path, Path]] = []
+        token = _GROUP.set((files, whole))
+        try:
+            yield
+        finally:
+            _GROUP.reset(token)
+        for temporary, target in whole:
+            try:
+                temporary.replace(target)
+            except OSError as error:
+                raise FileError(f"{target}: could not be written ({error.strerror or error})") from error
+
+
+_GROUP: ContextVar[tuple[ExitStack, list[tuple[Path, Path]]] | None] = ContextVar("group", default=None)
+"""Of the group around an output: the files that stay open until its end, and where each belongs."""
 
 
 def _target(path: Path) -> Path:

@@ -165,6 +165,7 @@ def open_source(
         table, source = read_table(source, **options), DATA_FRAME
         return _of_table(source, table)
     source = str(source)
+    _refuse_folder(source, data_dir)
     if is_address(source):
         return _labelled(source, read_table(source, **options))
     if is_dataset(source):
@@ -229,11 +230,13 @@ def read_for_model(
     elif len(sources) != 1:
         raise ArgumentError(f"{listing(list(sources))}: only images can be several; give one table at a time")
     elif is_dataset(source := sources[0]):
+        _refuse_folder(source, data_dir)
         _refuse_options(source, options)
         found = _chosen_part(_from_dataset(load_dataset(source, data_dir, progress)), split)
     else:
         if split is not None:
             raise ArgumentError(f"split={split!r}: {source} is a file and has one part only; leave --split out")
+        _refuse_folder(source, data_dir)
         if not is_address(source):
             _check_exists(source)
         encoder = encoder_of(model) if weights else replace(encoder_of(model), weight=None)
@@ -668,6 +671,13 @@ def _check_exists(source: str) -> None:
     if not exists(source):
         names = ", ".join(info.name for info in list_datasets())
         raise FileError(f"{source}: no such file or folder, and no data set of that name (there are {names})")
+
+
+def _refuse_folder(source: str, data_dir: str | PathLike[str] | None) -> None:
+    """Refuse the folder of data sets beside what is not read from it."""
+    kept = [info.name for info in list_datasets() if not info.bundled]
+    if data_dir is not None and source not in kept:
+        raise ArgumentError(f"data={data_dir}: is a folder of {' or '.join(kept)}, and not for {source}; leave it out")
 
 
 def _refuse_options(source: str, options: Mapping[str, object]) -> None:

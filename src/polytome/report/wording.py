@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bound",
+    "cell",
     "certificate_sentence",
     "count",
     "interval",
@@ -54,6 +55,17 @@ def number(value: float | int | None, digits: int = 4) -> str:
     return (
         f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
     )
+
+
+def cell(value: float | None) -> str:
+    """A number that a table may hold: up to four digits are not divided, as it may be a year.
+
+    Example:
+        >>> cell(2020), cell(1990.4), cell(12345)
+        ('2020', '1990', '12,345')
+    """
+    text = number(value)
+    return text.replace(",", "") if sum(digit.isdecimal() for digit in text) <= 4 else text
 
 
 def short_number(value: float | None) -> str:
