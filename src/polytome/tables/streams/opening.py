@@ -20,10 +20,8 @@ from polytome.rows.dask import as_workers
 from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
-from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
-from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.readers.whereabouts import located, shown_name
-from polytome.tables.schemas import (
+from polytome.tables.kinds_of_files import kind_of_file
+from polytome.tables.named_columns import (
     find_column,
     find_columns,
     find_ids,
@@ -33,6 +31,9 @@ from polytome.tables.schemas import (
     name_written_numbers,
     note_positions,
 )
+from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
+from polytome.tables.readers.opening import kind_of_bytes
+from polytome.tables.readers.whereabouts import located, shown_name
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -43,7 +44,7 @@ from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
-from polytome.tables.table import check_min_level_count, given_names, keeping, kind_of_file, names_expected
+from polytome.tables.table import check_min_level_count, given_names, keeping, names_expected
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
