@@ -132,7 +132,7 @@ def train(
         powers: for a column of numbers the largest exponent, as in `{"age": 2}`; 2 to 9.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
-        encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
+        encoding: of a text table, or of the texts of a folder; see `read_table`.
         memory: how much memory training may take, such as "2GB"; files that need more are read
             piece by piece.
         cache: a folder for a copy of the rows of files that are read piece by piece.

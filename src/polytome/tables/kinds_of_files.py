@@ -63,7 +63,9 @@ def is_named(kind: str) -> bool:
     return kind in ("delimited", "columnar", "json", *_WITH_PARTS)
 
 
-def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str]) -> Frame:
+def read_frame(
+    file: InputFile, kind: str, header: str, expected: Collection[str], encoding: str | None = None
+) -> Frame:
     """Read a file with named columns.
 
     Args:
@@ -71,6 +73,7 @@ def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str
         kind: of it; see `kind_of_file`.
         header: as for `read_table`.
         expected: names that the table should have.
+        encoding: of a text table; None is UTF-8, or what its mark says.
 
     Raises:
         ArgumentError: the part of the file that is named is not there.
@@ -78,7 +81,7 @@ def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str
         MissingExtraError: a package is not installed.
     """
     if kind == "delimited":
-        return read_delimited(file, header=header, expected=expected)
+        return read_delimited(file, header=header, expected=expected, encoding=encoding)
     if kind == "workbook":
         return read_workbook(file, header=header, expected=expected)
     if kind == "database":  # Python may have been built without SQLite

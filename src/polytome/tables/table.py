@@ -205,7 +205,8 @@ def read_table(
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
             very large one, and one index makes libsvm text as wide as it says. None: 1.07 (2^30
             bytes), or 100 times the file's size where that is more.
-        encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
+        encoding: of a text table, or of the texts of a folder. None is UTF-8, or UTF-16 where the file
+            begins with its mark; texts of a folder that are not are read as Latin-1.
 
     Returns:
         The table.
@@ -246,8 +247,10 @@ def read_table(
         kind, place = kind_of_file(file), str(file)
     if header != "auto" and kind not in WITH_HEADERS:
         raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
-    if encoding is not None and kind != "texts":
-        raise ArgumentError(f"encoding={encoding!r}: {place} is not a folder of texts; leave the option out")
+    if encoding is not None and kind not in ("texts", "delimited"):
+        raise ArgumentError(
+            f"encoding={encoding!r}: {place} is neither a text table nor a folder of texts; leave the option out"
+        )
     if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
@@ -260,7 +263,7 @@ def read_table(
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            frame = read_frame(file, kind, "no" if names else header, expected)
+            frame = read_frame(file, kind, "no" if names else header, expected, encoding)
             if names:
                 frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True)
                 _refuse_names_as_row(frame)
