@@ -23,7 +23,7 @@ from polytome.models.features import checked_rows
 from polytome.models.fitted_source import source_of
 from polytome.models.labels import label_table, row_weights
 from polytome.models.linear import targets
-from polytome.report.wording import interval, number, percent, points, short_number
+from polytome.report.wording import cell_number, interval, number, percent, points, short_number
 
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
@@ -406,7 +406,7 @@ def _shortened(text: str) -> str:
 
 
 def _text(cell: float | str) -> str:
-    return cell if isinstance(cell, str) else number(cell)
+    return cell if isinstance(cell, str) else cell_number(cell)
 
 
 def _rows(X: Any, rows: Any) -> Any:

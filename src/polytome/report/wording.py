@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bound",
+    "cell_number",
     "certificate_sentence",
     "count",
     "interval",
@@ -54,6 +55,17 @@ def number(value: float | int | None, digits: int = 4) -> str:
     return (
         f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
     )
+
+
+def cell_number(value: float | int | None) -> str:
+    """A number of a table, which may be a year: four digits are not divided.
+
+    Example:
+        >>> cell_number(1987), cell_number(1987.25), cell_number(-1987), cell_number(12345.6)
+        ('1987', '1987', '-1987', '12,346')
+    """
+    text = number(value)
+    return text.replace(",", "") if len(text.lstrip("-")) == len("1,987") else text
 
 
 def short_number(value: float | None) -> str:

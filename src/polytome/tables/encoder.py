@@ -387,7 +387,14 @@ class Encoder:
             plain["marks"] = list(self.marks)
         if self.weight is None:
             del plain["weight"]  # likewise
-        plain["dates"] = [{**each, "parts": list(each["parts"])} for each in plain["dates"]]
+        plain["dates"] = [
+            {
+                name: list(value) if name == "parts" else value
+                for name, value in each.items()
+                if name != "example" or value
+            }
+            for each in plain["dates"]
+        ]
         plain["numbers"], plain["ids"] = list(plain["numbers"]), list(self.ids)
         plain["layout"] = list(self.layout)
         for name in ("dates", "numbers", "ids", "layout"):

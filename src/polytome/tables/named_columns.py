@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from polytome.errors import ArgumentError, DataError
@@ -105,7 +106,7 @@ def learn_dates(
     Args:
         header: the training table, of which the names are needed.
         frames: gives its rows, which are read for an age.
-        dates: for each column, named as for `find_column`, its parts.
+        dates: for each column, named as for `find_column`, its parts; see `parts_of_dates`.
         others: columns that other options name.
         marks: words that mark a missing cell.
 
@@ -116,19 +117,20 @@ def learn_dates(
     Example:
         >>> frame = Frame.of({"signup": ["2026-11-28", "2026-11-30"], "y": ["a", "b"]})
         >>> learn_dates(frame, lambda: [frame], {"signup": "year,month"}, {"y"}, ())
-        (DateParts(name='signup', parts=('year', 'month'), reference=None),)
+        (DateParts(name='signup', parts=('year', 'month'), reference=None, example=None),)
     """
     found: list[DateParts] = []
-    for wanted, parts in parts_of_dates(dates).items():
+    for asked in parts_of_dates(dates):
+        wanted = asked.name
         name = find_column(header, wanted, "date")
         if name in others or name in [each.name for each in found]:
             raise ArgumentError(
                 f"date={wanted!r}: column {name!r} is also named by another option; leave one of them out"
             )
-        found.append(DateParts(name, parts))
+        found.append(replace(asked, name=name))
         if same := [part for part in found[-1].columns if part in header.names]:
             raise DataError(f"{header.source}: has a column {same[0]!r}, as a part of {name!r} is called; rename it")
-    return tuple(date_parts_of(frames(), each.name, each.parts, marks) for each in found)
+    return tuple(date_parts_of(frames(), each, marks) for each in found)
 
 
 def find_weight(frame: Frame, wanted: str | None, target: str, others: Collection[str]) -> str | None:

@@ -24,6 +24,7 @@ from polytome.plain.kinds import (
 )
 from polytome.tables.column import MISSING_LEVEL, OTHER_LEVEL, Column
 from polytome.tables.date_columns import PARTS, DateParts, is_time
+from polytome.tables.date_forms import check_example
 from polytome.tables.number_formats import WrittenNumbers
 from polytome.tables.saved_terms import check_term, term_from_json
 from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
@@ -57,7 +58,10 @@ _COLUMN = record(
     {"terms": None, "reference": None, "other": None, "steps": [], "term": None},
 )
 _WRITTEN = record({"name": _TEXT, "example": _TEXT})
-_DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
+_DATE = record(
+    {"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT), "example": optional(_TEXT)},
+    {"example": None},
+)
 _ENCODER = record(
     {
         "columns": listed(_COLUMN),
@@ -139,7 +143,7 @@ def _written_of(found: dict[str, Any], what: str) -> WrittenNumbers:
 
 def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DateParts:
     """Parts of a date that are columns of the model."""
-    parts = DateParts(found["name"], tuple(found["parts"]), found["reference"])
+    parts = DateParts(found["name"], tuple(found["parts"]), found["reference"], found["example"])
     if not parts.parts or len({*parts.parts}) < len(parts.parts) or not set(parts.columns) <= known:
         refuse(f"{what} has the parts {brief(found['parts'])}, which are not columns of the encoder")
     if parts.name in known:
@@ -148,6 +152,11 @@ def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DatePa
         refuse(f"{what}.reference is {brief(found['reference'])}: an age has a reference, and nothing else has")
     if parts.reference is not None and not is_time(parts.reference):
         refuse(f"{what}.reference is {brief(found['reference'])}, not a time such as 2026-11-30T18:05:00")
+    if parts.example is not None:
+        try:
+            check_example(parts.example)
+        except ArgumentError:
+            refuse(f"{what}.example is {brief(found['example'])}, which does not show how dates are written")
     return parts
 
 

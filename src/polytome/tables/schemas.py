@@ -163,7 +163,7 @@ def learn_encoder(
     texts = find_texts(frame, text, {target: "target", **dict.fromkeys(dropped, "drop")}, forced, weight)
     others = {target, weight, *dropped, *forced, *texts}
     index = [name for name in frame.index if name not in others]
-    unread = {*others, *parts_of_dates(dates or {}), *index}
+    unread = {*others, *(each.name for each in parts_of_dates(dates or {})), *index}
     written = find_written_numbers(frame, written, unread, marks)
     frame = with_written_numbers(frame, written, marks)
     note_written_numbers(written, numbers or {}, notes)
@@ -218,7 +218,7 @@ def learn_encoder(
     encoder = Encoder(coded, target, missing, unknown, kind_of_labels, tuple(marks), weight, parts)
     encoder = replace(encoder, numbers=written, ids=tuple(kept), layout=tuple(layout), min_level_count=min_level_count)
     refuse_zero(encoder, unknown)
-    encoder = with_term_columns(encoder, frame, terms)
+    encoder = with_term_columns(encoder, lambda: [frame], frame.source, terms)
     refuse_equal_names(frame.source, encoder)
     if missing == "mean":
         note_fills({name: int(is_missing(frame[name], kind).sum()) for name, kind in kinds.items()}, notes)
@@ -251,7 +251,7 @@ def learn_from_fewer(encoder: Encoder, frame: Frame) -> Encoder:
         )
         for column in encoder.read_columns
     )
-    return learn_again(replace(encoder, columns=columns), encoder, frame)
+    return learn_again(replace(encoder, columns=columns), encoder, lambda: [frame], frame.source)
 
 
 def _learn_text(frame: Frame, name: str, missing: str, options: TextOptions) -> Column:

@@ -183,7 +183,8 @@ def read_table(
         dates: for columns of dates the parts of which each becomes a column, as in
             `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
             days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
-            a time; without parts they are refused.
+            a time, or as 31 December among the parts shows, as in `"year,31.12.2026"`. Without
+            parts they are refused.
         references: for a column of categories the level that gets no feature, so that without a
             penalty a coefficient compares a level with it, as in `{"education": "HS-grad"}`; of
             the categories that are not named the first level, in sorted order. `{}` names none.
@@ -205,8 +206,8 @@ def read_table(
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
             very large one, and one index makes libsvm text as wide as it says. None: 1.07 (2^30
             bytes), or 100 times the file's size where that is more.
-        encoding: of a text table, or of the texts of a folder. None is UTF-8, or UTF-16 where the file
-            begins with its mark; texts of a folder that are not are read as Latin-1.
+        encoding: of a text table, or of the texts of a folder. None is UTF-8, or UTF-16 where the
+            file begins with its mark; texts of a folder that are not are read as Latin-1.
 
     Returns:
         The table.
