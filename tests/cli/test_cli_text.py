@@ -89,7 +89,7 @@ def test_a_model_of_texts_is_exported_to_onnx_alone_and_other_forms_say_why(trai
         (["--text", "said", "--hashing", "2^5", "--min-count", "2"], "min_count=2: hashing keeps no terms"),
         (["--ngrams", "1,2", "--categories", "said"], "options of texts are given, and no column of text"),
         (["--text", "said", "--memory", "1KB"], "rows that are read piece by piece need"),
-        (["--text", "said", "--encoding", "latin-1"], "is not a folder of texts; leave the option out"),
+        (["--text", "said", "--encoding", "latin1st"], "is not the name of an encoding of text"),
         ([], "learn from their words with --text said"),
     ],
 )

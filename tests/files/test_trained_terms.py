@@ -148,14 +148,75 @@ def test_wrong_options_are_refused(options: list[str], words: str, folder: Path)
     assert words in " ".join(found.output.replace("│", " ").split())
 
 
-def test_rows_read_piece_by_piece_refuse_terms_by_name(folder: Path) -> None:
-    found = run("train", folder / "parts", *RULES, "--cross", "age*sex")
-    assert found.exit_code == 1
-    assert found.output.startswith("Error: --cross: ")
-    with pytest.raises(ArgumentError, match="splines: means nothing for rows that are read piece by piece"):
-        train(folder / "parts", "ill", splines={"age": 4})
+TERMS: dict[str, Any] = {"crosses": ["age*sex", "school*sex", "hours*age"]}
+TERMS |= {"splines": {"age": 4, "hours": [20, 35, 50, 60]}, "powers": {"hours": 2}}
+
+
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+@pytest.mark.parametrize("test_fraction", [0.0, 0.3])
+def test_rows_read_piece_by_piece_learn_the_terms_of_rows_in_memory(
+    folder: Path, missing: str, test_fraction: float
+) -> None:
+    """The same knots, pairs and features, also where rows are left out or held out."""
+    rules: dict[str, Any] = {"target": "ill", "drop": ["way"], "missing": missing, "scale": "standard", "tol": 1e-9}
+    rules |= {"unknown": "zero", "test_fraction": test_fraction, **TERMS}
+    model, streamed = train(folder / "people.csv", **rules), train(folder / "parts", **rules)
+    made = [column for column in model.encoder_.columns if column.term is not None]
+    found = [column for column in streamed.encoder_.columns if column.term is not None]
+    assert len(made) == 9
+    assert [column.name for column in found] == [column.name for column in made]
+    for column, other in zip(made, found, strict=True):
+        np.testing.assert_allclose(other.term.knots, column.term.knots, rtol=1e-12)
+        assert (other.levels, other.term.of, other.term.given) == (column.levels, column.term.of, column.term.given)
+    assert streamed.certificate_.holds
+    table = term_models.people().dropna()
+    np.testing.assert_allclose(streamed.predict_proba(table), model.predict_proba(table), rtol=1e-4)
+    if test_fraction:
+        assert evaluate(streamed).n_rows == evaluate(model).n_rows
+
+
+def test_given_knots_are_kept(folder: Path, tmp_path: Path) -> None:
+    """Through a file, in each fold, and where rows are held out: no quantile takes their place."""
+    out = tmp_path / "m.safetensors"
+    options = ["--spline", "age=20,30.5,60", "--spline", "hours=4", "--test-fraction", "0.3"]
+    done("train", folder / "people.csv", *RULES, *options, "--out", out)
+    terms = [column.term for column in load(out).encoder_.columns if column.term is not None]
+    assert [(term.knots, term.given) for term in terms if term.of == ("age",)] == [((20.0, 30.5, 60.0), True)]
+    assert not any(term.given for term in terms if term.of == ("hours",))
     with pytest.raises(ArgumentError, match="--cross, --spline or --power"):
         train("iris", powers={"petal length (cm)": 2})
+
+
+@pytest.mark.parametrize(
+    "knots", [[1, 2], [3, 2, 1], [1, 2, float("nan")], [1, 1, 2], list(range(21)), ["a", "b", "c"]]
+)
+def test_wrong_knots_are_refused(folder: Path, knots: list[Any]) -> None:
+    with pytest.raises(ArgumentError, match=r"spline age=.*: needs its knots in rising order, 3 to 20 numbers, as in"):
+        train(folder / "people.csv", "ill", splines={"age": knots})
+
+
+def test_the_command_refuses_knots_that_are_not_numbers(folder: Path) -> None:
+    found = run("train", folder / "people.csv", *RULES, "--spline", "age=20,x,40")
+    assert found.exit_code == 2
+    assert "or COLUMN=KNOT,..., such as age=20,40,60" in " ".join(found.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("source", ["people.csv", "parts"])
+def test_a_plan_counts_the_features_of_terms(folder: Path, source: str) -> None:
+    model = term_models.model()
+    plan = json.loads(done("plan", folder / source, *RULES[:-2], *OPTIONS, "--json"))
+    assert plan["n_features"] == len(model.encoder_.feature_names)
+
+
+def test_a_diagnosis_tells_what_a_term_separates(tmp_path: Path) -> None:
+    x = np.arange(-20, 21) / 4
+    table = pandas.DataFrame({"x": x, "y": np.where(x**2 > 6, "far", "near")})
+    table[::2].to_csv(tmp_path / "1.csv", index=False)
+    table[1::2].to_csv(tmp_path / "2.csv", index=False)
+    for sources in ([tmp_path / "1.csv"], [tmp_path / "1.csv", tmp_path / "2.csv"]):
+        asked = [*sources, "--target", "y", "--json"]
+        assert json.loads(done("diagnose", *asked))["separated"] == "no"
+        assert json.loads(done("diagnose", *asked, "--power", "x=2"))["separated"] == "completely"
 
 
 def test_the_server_takes_the_columns_of_the_table(folder: Path) -> None:

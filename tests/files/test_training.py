@@ -72,6 +72,14 @@ def test_rows_piece_by_piece_are_the_same_rows(people, model, tmp_path):
     assert evaluate(several).accuracy == evaluate(model).accuracy
 
 
+def test_a_list_of_one_path_is_this_path(people, model, tmp_path):
+    people.to_parquet(tmp_path / "people.parquet")
+    found = train([tmp_path / "people.parquet"], "income", test_fraction=0.25, missing="mean")
+    assert_array_equal(found.coef_, model.coef_)
+    with pytest.raises(ArgumentError, match="source: is an empty list; give at least one file"):
+        train([], "income")
+
+
 @pytest.mark.parametrize(
     "as_frame",
     [

@@ -128,7 +128,11 @@ def test_a_saved_model_reads_dates_or_their_parts(people, model, tmp_path):
     [
         ({}, {}, r"column 'signup': holds dates; make parts of them with --date signup=year,month,weekday,age"),
         ({"signup": "2026-11-30"}, {}, r"column 'signup': holds dates, such as '2026-11-30'; make parts"),
-        ({"signup": "30.11.2026"}, {}, r"what look like dates, such as '30.11.2026', which may be read in several"),
+        (
+            {"signup": "30.11.2026"},
+            {},
+            r"what look like dates, such as '30.11.2026'; make parts of them, with 31",
+        ),
         ({"signup": "11/30/26"}, {}, r"what look like dates, such as '11/30/26'"),
         ({}, {"dates": {"signup": "yeer"}}, r"has no part 'yeer'; .* did you mean 'year'\?"),
         ({}, {"dates": {"signup": "year,year"}}, "name a part twice"),
@@ -174,6 +178,7 @@ def test_other_forms_refuse_parts_of_dates(model):
         {"reference": "2026-02-30T00:00:00"},
         {"name": "age"},
         {"name": "other"},
+        {"example": "1.2.2026"},
     ],
 )
 def test_a_wrong_description_of_dates_is_refused(model, change):
@@ -182,3 +187,73 @@ def test_a_wrong_description_of_dates_is_refused(model, change):
     plain["dates"][0] |= change
     with pytest.raises(FileError, match="damaged or foreign"):
         Encoder.from_json(plain)
+
+
+@pytest.mark.parametrize(
+    ("form", "example"),
+    [
+        ("%d.%m.%Y", "31.12.2026"),
+        ("%d/%m/%Y", "31/12/2025"),
+        ("%m/%d/%Y", "12/31/2026"),
+        ("%m-%d-%Y", "12-31-1999"),
+        ("%Y/%m/%d", "2026/12/31"),
+        ("%d.%m.%Y %H:%M", "31.12.2026"),
+        ("%m/%d/%Y %H:%M:%S", "12/31/2026"),
+        ("%Y-%m-%d", "31.12.2026"),
+    ],
+)
+def test_dates_by_an_example_are_their_twins(people, tmp_path, form, example):
+    """The same model as of dates written as 2026-12-31, in memory, in pieces, from a file."""
+    days = pandas.Series(pandas.date_range("2024-01-29 18:05", periods=N_ROWS, freq="37h"))
+    if "%H" not in form:
+        days = days.dt.normalize()
+    parts = "year,month,day,hour,age"
+    twin = train(people.assign(signup=days.dt.strftime("%Y-%m-%dT%H:%M:%S")), "y", dates={"signup": parts})
+    written = people.assign(signup=days.dt.strftime(form))
+    model = train(written, "y", dates={"signup": f"{parts},{example}"})
+    length = 16 if "%S" not in form else 19
+    assert model.encoder_.dates[0].reference[:length] == twin.encoder_.dates[0].reference[:length]
+    assert np.array_equal(model.predict_proba(written), twin.predict_proba(written.assign(signup=days.astype(str))))
+    written[:40].to_csv(tmp_path / "1.csv", index=False)
+    written[40:].to_csv(tmp_path / "2.csv", index=False)
+    streamed = train([tmp_path / "1.csv", tmp_path / "2.csv"], "y", dates={"signup": f"{parts},{example}"})
+    assert streamed.encoder_.dates == model.encoder_.dates
+    model.save(tmp_path / "m.safetensors")
+    again = polytome.load(tmp_path / "m.safetensors")
+    assert np.array_equal(again.predict_proba(written), model.predict_proba(written))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["14.08.2025", "1.9.2025"], r"--date signup=year,month,31\.12\.2026, leave"),
+        (["1/2/2025", "3/4/2025"], r"year,month,31/12/2026 or --date signup=year,month,12/31/2026, leave"),
+        (["1/2/2025", "3/24/2025"], r"there: --date signup=year,month,12/31/2026, leave"),
+        (["2025/1/2", "2025/3/24"], r"there: --date signup=year,month,2026/12/31, leave"),
+        (["1.2.25", "3.4.25"], r"write them as 2026-11-30 for --date"),
+    ],
+)
+def test_the_message_shows_the_examples_that_fit_all_cells(people, cells, said):
+    table = people.assign(signup=np.resize(cells, N_ROWS))
+    with pytest.raises(DataError, match=said):
+        train(table, "y")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("year,30.12.2026", "does not show how dates are written; give 31 December"),
+        ("year,31.12.26", "does not show how dates are written"),
+        ("year,31.2026.12", "does not show how dates are written"),
+        ("31.12.2026", "names no part"),
+        ("year,31.12.2026,12/31/2026", "is written in two ways"),
+    ],
+)
+def test_a_wrong_example_of_a_date_is_refused(people, asked, said):
+    with pytest.raises(ArgumentError, match=said):
+        train(people, "y", dates={"signup": asked})
+
+
+def test_a_day_that_the_calendar_lacks_is_refused_in_each_form(people):
+    with pytest.raises(DataError, match=r"'30\.2\.2026' is not a date such as 31\.12\.2026 or 2026-12-31"):
+        train(people.assign(signup="30.2.2026"), "y", dates={"signup": "year,31.12.2026"})

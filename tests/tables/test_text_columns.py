@@ -308,7 +308,7 @@ def test_a_folder_that_cannot_be_used_is_refused_by_its_place(folder, spoil, opt
         ({"text": ["message"], "drop": ["message"]}, r"text='message': is also named by --drop"),
         ({"text": ["message"], "categories": ["message"]}, r"text='message': is also named by --categories"),
         ({"text": ["message"], "weight": "message"}, r"column 'message' is|is also named by --weight"),
-        ({"text": ["message"], "encoding": "utf-8"}, r"encoding='utf-8': .* is not a folder of texts"),
+        ({"text": ["message"], "encoding": "hex"}, r"encoding='hex': is not the name of an encoding"),
         ({"text_options": TextOptions(), "drop": ["message"]}, r"options of texts are given, and no column of text"),
         ({"text": ["message"], "text_options": TextOptions(min_count=99)}, r"no term occurs in 99 texts or more"),
     ],

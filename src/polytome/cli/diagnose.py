@@ -14,6 +14,7 @@ from polytome.cli.beside_streams import refuse_beside_streams, why_read
 from polytome.cli.option_groups import TableOptions, Without
 from polytome.cli.options import DataFolder, Intercept, Json, MemoryLimit, Positive, SourceNames, Target, WeightColumn
 from polytome.cli.output import live_line, make_console, print_json, show_notes
+from polytome.cli.term_options import TermOptions
 
 if TYPE_CHECKING:
     from polytome.models.diagnose import Diagnosis
@@ -29,6 +30,7 @@ def diagnose(
     positive: Positive = None,
     intercept: Intercept = True,
     table: Annotated[TableOptions, Without(["unknown", "reference"])],
+    terms: TermOptions,
     memory: MemoryLimit = None,
     data: DataFolder = None,
     as_json: Json = False,
@@ -52,7 +54,18 @@ def diagnose(
     Exit status: 0 also where classes are separated.
     """
     if (formula := _formula_among(sources)) is not None:
-        if target or weight or memory or positive or not intercept or table.missing or table.drop or table.date or data:
+        if (
+            target
+            or weight
+            or memory
+            or positive
+            or not intercept
+            or table.missing
+            or table.drop
+            or table.date
+            or data
+            or terms.made()
+        ):
             raise typer.BadParameter("a formula says what is predicted by what: leave --target, --drop and such out")
         from polytome.inference.formula import diagnose_formula
         from polytome.tables.columns import read_columns
@@ -72,7 +85,7 @@ def diagnose(
     from polytome.tables.streams.opening import open_rows
 
     as_without_penalty = {"C": math.inf, "fit_intercept": intercept}
-    options = {"target": target, "weight": weight, **table.reading(as_without_penalty)}
+    options = {"target": target, "weight": weight, **table.reading(as_without_penalty), "terms": terms.made()}
     looking = "looking for what separates the classes"
     with live_line() as say:
         say(f"reading {sources[0]}")

@@ -359,7 +359,8 @@ Dates = Annotated[
         metavar="COLUMN=PART,...",
         show_default=False,
         help="Make columns of parts of a date: year, quarter, month, day, weekday, hour, and age, in days before the "
-        "latest one; may be given several times.",
+        "latest one; and where dates are not written as 2026-12-31, that day as they are, such as 31.12.2026. May be "
+        "given several times.",
     ),
 ]
 References = Annotated[

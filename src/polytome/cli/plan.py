@@ -15,6 +15,7 @@ from polytome.cli.option_groups import FitOptions, PenaltyOptions, TableOptions,
 from polytome.cli.options import DataFolder, Json, MemoryLimit, Target
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
+from polytome.cli.term_options import TermOptions
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -88,6 +89,7 @@ def plan(
     penalty: PenaltyOptions,
     fit: Annotated[FitOptions, Without(["label_smoothing", "offset"])],
     table: Annotated[TableOptions, Without(["unknown", "reference"])],
+    terms: TermOptions,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
@@ -126,6 +128,7 @@ def plan(
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
         reading = {"target": target, "weight": fit.weight, **table.reading(settings), "read_limit": table.read_limit}
+        reading["terms"] = terms.made()
         cost, seconds, there = _of_source(model, sources, penalty.scale, data, memory, reading, machines, device)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")

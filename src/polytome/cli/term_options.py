@@ -28,8 +28,8 @@ Splines = Annotated[
         "--spline",
         metavar="COLUMN=KNOTS",
         show_default=False,
-        help="Let the effect of a number bend, by a natural cubic spline with 3 to 20 knots at quantiles, as in age=5. "
-        "May be given several times.",
+        help="Let the effect of a number bend, by a natural cubic spline with 3 to 20 knots at quantiles, as in age=5, "
+        "or at numbers, as in age=20,40,60. May be given several times.",
     ),
 ]
 Powers = Annotated[
@@ -55,7 +55,23 @@ class TermOptions:
         """The terms that these options ask for; None for none."""
         from polytome.tables.terms import terms_of
 
-        return terms_of(self.cross or (), _counts("spline", self.spline), _counts("power", self.power))
+        return terms_of(self.cross or (), _splines(self.spline), _counts("power", self.power))
+
+
+def _splines(texts: list[str] | None) -> dict[str, int | list[float]]:
+    """The number of knots for each column, or these, from texts such as age=5 and age=20,40,60."""
+    given = {text.rpartition("=")[0]: text.rpartition("=")[2].split(",") for text in texts or () if "," in text}
+    found: dict[str, int | list[float]] = dict(_counts("spline", [text for text in texts or () if "," not in text]))
+    for name, knots in given.items():
+        try:
+            found[name] = [float(knot) for knot in knots]
+        except ValueError as error:
+            said = f"{name}={','.join(knots)}"
+            raise typer.BadParameter(
+                f"{said!r}: needs COLUMN=NUMBER, such as age=5, or COLUMN=KNOT,..., such as age=20,40,60",
+                param_hint="'--spline'",
+            ) from error
+    return found
 
 
 def _counts(option: str, texts: list[str] | None) -> dict[str, int]:

@@ -104,7 +104,8 @@ Encoding = Annotated[
     typer.Option(
         metavar="NAME",
         show_default=False,
-        help="How the texts of a folder are encoded (default: UTF-8, and Latin-1 for a file that is not).",
+        help="How a text table, or the texts of a folder, are encoded, as in cp1252 (default: UTF-8, or UTF-16 with "
+        "its mark; texts of a folder that are not are read as Latin-1).",
     ),
 ]
 

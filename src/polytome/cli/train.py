@@ -183,16 +183,13 @@ def train(
             "--read-limit": table.read_limit,
             "--offset": fit.offset,
             "--encoding": text.encoding,
-            "--cross": terms.cross,
-            "--spline": terms.spline,
-            "--power": terms.power,
         }
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_solver_beside_streams(sources, why, fit.solver)
         check_beside_streams(cache, checkpoint, fit.solver)
         refuse_report_without_test_rows(report, test_fraction)
         opened: dict[str, Any] = {**reading, "memory": memory}
-        opened |= {"text": texts["text"], "text_options": texts["text_options"]}
+        opened |= {"text": texts["text"], "text_options": texts["text_options"], "terms": made}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:

@@ -192,15 +192,16 @@ def _keep_run(folder: Path, summary: Mapping[str, Any], model: LogisticRegressio
 
 
 def _show_fit(console: Console, model: LogisticRegression) -> None:
-    from polytome.report.wording import number
+    from polytome.report.wording import count, number
 
-    passes, n_iter = model.history_[-1].passes, int(model.n_iter_[0])
+    iterations = count(int(model.n_iter_[0]), "iteration")
+    passes = count(round(model.history_[-1].passes), "pass", "passes")
     show_facts(
         console,
         {
             "Model": model_line(model),
             "Objective": str(model.objective_),
-            "Fit": f"{n_iter} iterations, {passes:.0f} passes over the rows, {number(model.training_.seconds, 3)} s",
+            "Fit": f"{iterations}, {passes} over the rows, {number(model.training_.seconds, 3)} s",
             "Solver": solver_words(model.solver_),
             "Stopped": stop_words(model.stop_),
         },

@@ -78,7 +78,7 @@ def choose_groups(column: Frame, fraction: float, seed: int) -> tuple[NDArray[np
     Example:
         >>> chosen, told = choose_groups(Frame.of({"user": ["a", "b", "a", "c"]}), 0.5, seed=0)
         >>> chosen.tolist(), told
-        ([False, False, False, True], "held out: 1 rows, of 1 of 3 values of 'user', whole")
+        ([False, False, False, True], "held out: 1 row, of 1 of 3 values of 'user', whole")
     """
     (name,) = column.names
     codes, words = column[name].words()
@@ -87,9 +87,7 @@ def choose_groups(column: Frame, fraction: float, seed: int) -> tuple[NDArray[np
     order = np.random.default_rng(seed).permutation(np.flatnonzero(counts))
     n_chosen = _nearest(counts[order], fraction, name, column.source)
     is_test: NDArray[np.bool_] = np.isin(codes, order[:n_chosen])
-    return is_test, (
-        f"held out: {int(is_test.sum()):,} rows, of {n_chosen:,} of {len(order):,} values of {name!r}, whole"
-    )
+    return is_test, (f"held out: {_rows(is_test)}, of {n_chosen:,} of {len(order):,} values of {name!r}, whole")
 
 
 def choose_latest(column: Frame, fraction: float) -> tuple[NDArray[np.bool_], str]:
@@ -109,7 +107,7 @@ def choose_latest(column: Frame, fraction: float) -> tuple[NDArray[np.bool_], st
     Example:
         >>> chosen, told = choose_latest(Frame.of({"day": ["2026-11-30", "2026-12-02", "2026-12-01"]}), 0.3)
         >>> chosen.tolist(), told
-        ([False, True, False], "held out: 1 rows, from 2026-12-02 on by 'day'")
+        ([False, True, False], "held out: 1 row, from 2026-12-02 on by 'day'")
     """
     (name,) = column.names
     cells = column[name]
@@ -123,7 +121,7 @@ def choose_latest(column: Frame, fraction: float) -> tuple[NDArray[np.bool_], st
     first = different[-n_chosen]
     is_test: NDArray[np.bool_] = times >= first
     shown = f"{first:.15g}" if times.dtype.kind == "f" else str(first).removesuffix(".000000").removesuffix("T00:00:00")
-    return is_test, f"held out: {int(is_test.sum()):,} rows, from {shown} on by {name!r}"
+    return is_test, f"held out: {_rows(is_test)}, from {shown} on by {name!r}"
 
 
 def _refuse_gaps(column: Frame, gaps: NDArray[np.bool_], what: str) -> None:
@@ -246,3 +244,9 @@ def rows_of_training(model: Fitted, X: Any, y: NDArray[Any], name: str) -> str:
             f"order; where some of these are among them, {_BETTER}"
         )
     return ""
+
+
+def _rows(chosen: NDArray[np.bool_]) -> str:
+    """How many rows are chosen."""
+    n_rows = int(chosen.sum())
+    return f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}"

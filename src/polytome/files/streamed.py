@@ -185,9 +185,11 @@ def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> S
         raise ArgumentError(f"test_fraction={fraction:g}: is too small to hold out a row of any class")
     train, test = table.only(~is_test), table.only(is_test)
     old, notes = table.encoder, table.notes
-    if old is not None and (old.missing == "mean" or any(column.kind != "number" for column in old.columns)):
-        frames = (frame for part in train.X.parts if isinstance(part, EncodedPart) for frame in part.frames())
-        encoder = learn_from_fewer_frames(old, frames, table.name)
+    if old is not None and (
+        old.missing == "mean" or old.has_terms or any(column.kind != "number" for column in old.columns)
+    ):
+        parts = [part for part in train.X.parts if isinstance(part, EncodedPart)]
+        encoder = learn_from_fewer_frames(old, lambda: (frame for part in parts for frame in part.frames()), table.name)
         train, notes = train.encoded(encoder), notes + only_held_out(old, encoder)
         if without_comparison(old, encoder):
             parts = (part for part in test.X.parts if isinstance(part, EncodedPart))

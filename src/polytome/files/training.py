@@ -69,7 +69,7 @@ def train(
     names: Sequence[str] = (),
     min_level_count: int = 1,
     crosses: Sequence[str | tuple[str, str]] = (),
-    splines: Mapping[str, int] | None = None,
+    splines: Mapping[str, int | Sequence[float]] | None = None,
     powers: Mapping[str, int] | None = None,
     text: str | Sequence[str] = (),
     text_options: TextOptions | None = None,
@@ -132,7 +132,7 @@ def train(
         powers: for a column of numbers the largest exponent, as in `{"age": 2}`; 2 to 9.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
-        encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
+        encoding: of a text table, or of the texts of a folder; see `read_table`.
         memory: how much memory training may take, such as "2GB"; files that need more are read
             piece by piece.
         cache: a folder for a copy of the rows of files that are read piece by piece.
@@ -194,13 +194,11 @@ def train(
         "group": group,
         "time": time,
         "encoding": encoding,
-        "crosses": crosses or None,
-        "splines": splines or None,
-        "powers": powers or None,
     }
     streamed = {"cache": cache, "checkpoint": checkpoint}
     if (why := _why_streamed(source, memory, workers)) is None:
         _refuse(streamed, "is for rows that are read piece by piece, and these fit into memory")
+        source = source[0] if isinstance(source, list | tuple) else source  # several are read piece by piece
         rows = open_source(source, data_dir=data_dir, read_limit=read_limit, beside=beside, **table, **texts)
         rows = prepared_source(rows, positive, test_fraction, random_state, by, monotone)
         settings["bounds"] = bounds_beside_monotone(rows, monotone, settings.get("bounds"))
@@ -217,7 +215,7 @@ def train(
             from polytome.rows.dask import opened_workers
 
             workers = closing.enter_context(opened_workers(str(workers)))
-        table |= {"text": _names("text", text), "text_options": text_options}
+        table |= {"text": _names("text", text), "text_options": text_options, "terms": terms}
         opened = open_rows(source, memory=memory, workers=workers, **table)
         opened = prepared_stream(opened, positive, test_fraction, random_state, monotone)
         settings["bounds"] = bounds_beside_monotone(opened, monotone, settings.get("bounds"))
@@ -368,6 +366,8 @@ def _why_streamed(source: Any, memory: str | float | None, workers: Any) -> str 
             "path; features and labels in arrays are fitted by LogisticRegression().fit(X, y)"
         )
     names = [source] if isinstance(source, str | PathLike) else list(source)
+    if not names:
+        raise ArgumentError("source: is an empty list; give at least one file")
     if len(names) == 1 and is_dataset(str(names[0])) and memory is workers is None:
         return None
     return why_streamed(names, memory, workers)

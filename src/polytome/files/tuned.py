@@ -23,11 +23,12 @@ from polytome.models.penalty_weights import numbered_weights
 from polytome.tables.date_columns import DateCells
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
+from polytome.tables.kinds_of_files import kind_of_file
+from polytome.tables.named_columns import find_column
 from polytome.tables.readers.arrow_files import read_columnar
 from polytome.tables.readers.delimited import read_delimited
 from polytome.tables.readers.opening import InputFile
-from polytome.tables.schemas import find_column, learn_from_fewer
-from polytome.tables.table import kind_of_file
+from polytome.tables.schemas import learn_from_fewer
 
 Array = NDArray[Any]
 

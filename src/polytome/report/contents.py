@@ -23,7 +23,7 @@ from polytome.models.features import checked_rows
 from polytome.models.fitted_source import source_of
 from polytome.models.labels import label_table, row_weights
 from polytome.models.linear import targets
-from polytome.report.wording import cell, interval, number, percent, points, short_number
+from polytome.report.wording import cell_number, interval, number, percent, points, short_number
 
 if TYPE_CHECKING:
     from polytome.evaluation.curves import Bin, Curve
@@ -405,8 +405,8 @@ def _shortened(text: str) -> str:
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]} ..."
 
 
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else cell(value)
+def _text(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else cell_number(cell)
 
 
 def _rows(X: Any, rows: Any) -> Any:

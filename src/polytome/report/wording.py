@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bound",
-    "cell",
+    "cell_number",
     "certificate_sentence",
     "count",
     "interval",
@@ -57,15 +57,15 @@ def number(value: float | int | None, digits: int = 4) -> str:
     )
 
 
-def cell(value: float | None) -> str:
-    """A number that a table may hold: up to four digits are not divided, as it may be a year.
+def cell_number(value: float | int | None) -> str:
+    """A number of a table, which may be a year: four digits are not divided.
 
     Example:
-        >>> cell(2020), cell(1990.4), cell(12345)
-        ('2020', '1990', '12,345')
+        >>> cell_number(1987), cell_number(1987.25), cell_number(-1987), cell_number(12345.6)
+        ('1987', '1987', '-1987', '12,346')
     """
     text = number(value)
-    return text.replace(",", "") if sum(digit.isdecimal() for digit in text) <= 4 else text
+    return text.replace(",", "") if len(text.lstrip("-")) == len("1,987") else text
 
 
 def short_number(value: float | None) -> str:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError
 from polytome.tables.encoder import MISSING_MARKS
 from polytome.tables.frames import MISSING_WORDS, Frame
+from polytome.tables.kinds_of_files import is_named, kind_of_file, read_frame
+from polytome.tables.named_columns import find_columns
 from polytome.tables.readers.opening import InputFile
-from polytome.tables.schemas import column_kind, find_columns, without_gap_words
-from polytome.tables.table import is_named, kind_of_file, read_frame
+from polytome.tables.schemas import column_kind, without_gap_words
 
 __all__ = ["NamedColumns", "read_columns"]
 

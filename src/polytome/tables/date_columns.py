@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError
 from polytome.plain.names import close_name
+from polytome.tables.date_forms import as_iso, check_example, examples_like
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, NumberCells, TextCells, listing
 from polytome.tables.label_columns import refuse_first
 
@@ -101,11 +102,14 @@ class DateParts:
         parts: some of `PARTS`; each is a column of the model, `name.part`.
         reference: the time from which the age is counted, as in 2026-11-30T18:05:00; None without
             an age.
+        example: 31 December of some year as the column writes it, such as 31.12.2026; None where
+            dates are written as 2026-12-31, which they may be in any case.
     """
 
     name: str
     parts: tuple[str, ...]
     reference: str | None = None
+    example: str | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -118,25 +122,33 @@ class DateParts:
         return tuple(f"{self.name}.{part}" for part in self.parts if part in _CATEGORIES)
 
 
-def parts_of_dates(wanted: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def parts_of_dates(wanted: Mapping[str, str | Sequence[str]]) -> tuple[DateParts, ...]:
     """The parts that are asked for, of each column.
 
     Args:
-        wanted: for each column some of `PARTS`, as a sequence or separated by commas.
+        wanted: for each column some of `PARTS`, as a sequence or separated by commas; among them
+            perhaps an example of how its dates are written.
 
     Raises:
         ArgumentError: there is no such part, or none is named.
 
     Example:
-        >>> parts_of_dates({"signup": "year,month", "last": ["age"]})
-        {'signup': ('year', 'month'), 'last': ('age',)}
+        >>> [(each.parts, each.example) for each in parts_of_dates({"signup": "year,31.12.2026", "last": ["age"]})]
+        [(('year',), '31.12.2026'), (('age',), None)]
     """
     if not isinstance(wanted, Mapping):
         raise ArgumentError(f"dates={wanted!r}: needs the parts of each column, as in {{'signup': 'year,month'}}")
-    found = {}
+    found = []
     for name, given in wanted.items():
         parts = given.split(",") if isinstance(given, str) else list(given)
-        parts = [part.strip() for part in parts]
+        items = [part.strip() for part in parts]
+        examples = [item for item in items if item[:1].isdigit()]
+        parts = [item for item in items if item not in examples]
+        for example in examples:
+            check_example(example)
+        if len(examples) > 1 or not parts:
+            what = f"is written in two ways, {listing(examples)}" if examples[1:] else "names no part"
+            raise ArgumentError(f"date {name!r}: {what}; give one example at most, and some of {', '.join(PARTS)}")
         for part in parts:
             if part not in PARTS:
                 close = close_name(part, PARTS)
@@ -144,17 +156,16 @@ def parts_of_dates(wanted: Mapping[str, str | Sequence[str]]) -> dict[str, tuple
                 raise ArgumentError(f"date {name!r}: has no part {part!r}; choose some of {', '.join(PARTS)}{hint}")
         if len({*parts}) < len(parts):
             raise ArgumentError(f"date {name!r}: {listing(parts)} name a part twice")
-        found[name] = tuple(parts)
-    return found
+        found.append(DateParts(name, tuple(parts), example=examples[0] if examples else None))
+    return tuple(found)
 
 
-def date_parts_of(frames: Iterable[Frame], name: str, parts: tuple[str, ...], marks: Sequence[str]) -> DateParts:
+def date_parts_of(frames: Iterable[Frame], asked: DateParts, marks: Sequence[str]) -> DateParts:
     """What a model will read of a column of dates, with the reference of its age.
 
     Args:
         frames: the rows of the training table; they are read only for an age.
-        name: of the column.
-        parts: that are asked for.
+        asked: the parts that are asked for.
         marks: words that mark a missing cell.
 
     Raises:
@@ -162,17 +173,21 @@ def date_parts_of(frames: Iterable[Frame], name: str, parts: tuple[str, ...], ma
 
     Example:
         >>> frame = Frame.of({"signup": ["2026-11-28", "2026-11-30"]})
-        >>> date_parts_of([frame], "signup", ("month", "age"), ())
-        DateParts(name='signup', parts=('month', 'age'), reference='2026-11-30T00:00:00')
+        >>> date_parts_of([frame], DateParts("signup", ("month", "age")), ())
+        DateParts(name='signup', parts=('month', 'age'), reference='2026-11-30T00:00:00', example=None)
     """
-    if "age" not in parts:
-        return DateParts(name, parts)
+    name = asked.name
+    if "age" not in asked.parts:
+        return asked
     latest, place = np.datetime64("NaT", "us"), ""
     for frame in frames:
-        latest, place = np.fmax(latest, np.fmax.reduce(times_of(frame, name, marks))), frame.source
+        latest, place = (
+            np.fmax(latest, np.fmax.reduce(times_of(frame, name, marks, example=asked.example))),
+            frame.source,
+        )
     if np.isnat(latest):
         raise DataError(f"{place}, column {name!r}: every cell is missing; leave the column out with --drop {name}")
-    return DateParts(name, parts, str(latest.astype("datetime64[s]")))
+    return replace(asked, reference=str(latest.astype("datetime64[s]")))
 
 
 def is_time(text: str) -> bool:
@@ -201,7 +216,7 @@ def with_parts(frame: Frame, dates: Sequence[DateParts], marks: Sequence[str]) -
     for each in dates:
         if each.name not in frame.names or set(each.columns) <= set(frame.names):
             continue
-        place, values = frame.names.index(each.name), times_of(frame, each.name, marks)
+        place, values = frame.names.index(each.name), times_of(frame, each.name, marks, example=each.example)
         cells = [_part(values, part, each.reference) for part in each.parts]
         frame = replace(
             frame,
@@ -242,10 +257,18 @@ def refuse_dates(source: str, name: str, words: Sequence[str], marks: Collection
         raise DataError(f"{source}, column {name!r}: {_remedy(f'holds dates, such as {present[0]!r}', name)}")
     if all(_OTHER.fullmatch(word) for word in present):
         raise DataError(
-            f"{source}, column {name!r}: holds what look like dates, such as {present[0]!r}, which may be read in "
-            f"several ways; write them as 2026-11-30 for --date {name}=year,month,age, leave the column out with "
-            f"--drop {name}, or let each count as a level with --categories {name}"
+            f"{source}, column {name!r}: holds what look like dates, such as {present[0]!r}; "
+            f"{_how_written(name, present)}, leave the column out with --drop {name}, or let each count as a level "
+            f"with --categories {name}"
         )
+
+
+def _how_written(name: str, words: Sequence[str]) -> str:
+    """What to do about dates that are not written as 2026-12-31."""
+    ways = [f"--date {name}=year,month,{example}" for example in examples_like(words)]
+    if not ways:
+        return f"write them as 2026-11-30 for --date {name}=year,month,age"
+    return f"make parts of them, with 31 December as it would be written there: {' or '.join(ways)}"
 
 
 def _remedy(found: str, name: str) -> str:
@@ -256,7 +279,9 @@ def _remedy(found: str, name: str) -> str:
     )
 
 
-def times_of(frame: Frame, name: str, marks: Collection[str], otherwise: str | None = None) -> Dates:
+def times_of(
+    frame: Frame, name: str, marks: Collection[str], otherwise: str | None = None, example: str | None = None
+) -> Dates:
     """The cells of a column as times, NaT where one is missing.
 
     Args:
@@ -265,6 +290,7 @@ def times_of(frame: Frame, name: str, marks: Collection[str], otherwise: str | N
         marks: words that mark a missing cell.
         otherwise: what else to do about a cell that is not a date, than to write it so; None is to
             leave the column out.
+        example: how dates are written; see `DateParts`.
 
     Raises:
         DataError: a cell is not a date.
@@ -278,22 +304,29 @@ def times_of(frame: Frame, name: str, marks: Collection[str], otherwise: str | N
         return cells.values
     codes, words = cells.words()
     missing = [word in marks or word in MISSING_WORDS for word in words]
-    found = [np.datetime64("NaT", "us") if gap else _time(word) for gap, word in zip(missing, words, strict=True)]
+    found = [
+        np.datetime64("NaT", "us") if gap else _time(word, example) for gap, word in zip(missing, words, strict=True)
+    ]
     odd = np.array([not gap and np.isnat(time) for gap, time in zip(missing, found, strict=True)] + [False])
+    shown = "2026-11-30 or 2026-11-30T18:05" if example is None else f"{example} or 2026-12-31"
+    remedy = "write all cells so"
+    if odd.any() and example is None and otherwise is None:
+        ways = examples_like(word for word, gap in zip(words, missing, strict=True) if not gap)
+        remedy += "".join(f", say how they are written with --date {name}=PARTS,{way}" for way in ways)
     refuse_first(
         frame,
         name,
         odd[codes],
-        "{value} is not a date such as 2026-11-30 or 2026-11-30T18:05; write all cells so, or "
+        f"{{value}} is not a date such as {shown}; {remedy}, or "
         + (otherwise or f"leave the column out with --drop {name}"),
     )
     times: Dates = np.array([*found, np.datetime64("NaT", "us")], dtype="datetime64[us]")[codes]
     return times
 
 
-def _time(word: str) -> Any:
+def _time(word: str, example: str | None = None) -> Any:
     """The time that a word spells, as a clock showed it there; NaT for none."""
-    found = _ISO.fullmatch(word)
+    found = _ISO.fullmatch(word if example is None else as_iso(word, example))
     if found is None:
         return np.datetime64("NaT", "us")
     try:

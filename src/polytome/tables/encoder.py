@@ -24,30 +24,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from polytome import native
-from polytome.errors import ArgumentError, DataError
-from polytome.plain.kinds import (
-    LARGEST,
-    LARGEST_COUNT,
-    brief,
-    choice,
-    either,
-    listed,
-    optional,
-    real,
-    record,
-    refuse,
-    text,
-    whole,
-)
+from polytome.errors import DataError
 from polytome.plain.names import suggested
-from polytome.tables.date_columns import PARTS, DateParts, is_time, with_parts
+from polytome.tables.column import MISSING_LEVEL, OTHER_LEVEL, Column
+from polytome.tables.date_columns import DateParts, with_parts
 from polytome.tables.frames import MISSING_WORDS, Cells, Frame, listing
 from polytome.tables.label_columns import read_labels, refuse_first
 from polytome.tables.marked_numbers import explain_marks
 from polytome.tables.number_formats import WrittenNumbers, with_written_numbers
-from polytome.tables.saved_terms import check_term, term_from_json
-from polytome.tables.terms import Term
-from polytome.tables.text_columns import TextTerms, is_text_tensor, text_tensors
+from polytome.tables.saved_encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, encoder_from_json
 from polytome.tables.weight_columns import read_weights
 
 __all__ = [
@@ -62,162 +47,14 @@ __all__ = [
     "is_missing",
 ]
 
-OTHER_LEVEL = "(other)"
-"""The level that stands for all levels that training saw in too few rows, and for unknown ones."""
-MISSING_LEVEL = "(missing)"
-"""The level that stands for a missing category where `missing="mean"`."""
-MISSING_MARKS = ("?",)
-"""The words that mark a missing cell in a text file, besides the empty one, unless others are
-given."""
-MISSING_RULES = ("error", "drop", "mean")
-"""What may happen to a missing cell."""
 MISSING_REMEDY = (
     "the cell is missing; fill it in, or leave out its row with --missing drop, or train with --missing mean"
 )
 """What a message says of a missing cell where none may be."""
-UNKNOWN_RULES = ("error", "zero")
-"""What may happen to a level that training never saw."""
 SPARSE_BELOW = 0.25
 """Encoded rows are sparse where fewer than this share of their entries can differ from zero."""
 
 Matrix: TypeAlias = "NDArray[np.float64] | sparse.csr_array"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table as a model knows it.
-
-    Attributes:
-        name: its name in the header, or `column_3` without one.
-        kind: "number", "category" or "text".
-        levels: the levels of a category, sorted; empty for others.
-        fill: what replaces a missing cell: a number's training mean, `MISSING_LEVEL` for a
-            category, the empty text for a text, None for nothing.
-        terms: what a column of text has taught; None for others.
-        reference: the level of a category that has no feature, with which the others are compared;
-            None where all have one.
-        other: the level that stands for every text that is none of the levels, where training put
-            rare ones together; None for none.
-        steps: the levels of a category in their order, the first of which is the reference, where
-            features are steps between them; empty where each level has its own.
-        term: how the column is made of others; None for one that a table brings. Levels of a
-            category that is made so are those of two others together.
-    """
-
-    name: str
-    kind: Literal["number", "category", "text"]
-    levels: tuple[str, ...] = ()
-    fill: float | str | None = None
-    terms: TextTerms | None = None
-    reference: str | None = None
-    other: str | None = None
-    steps: tuple[str, ...] = ()
-    term: Term | None = None
-
-    @property
-    def width(self) -> int:
-        """The number of encoded columns it becomes."""
-        if self.terms is not None:
-            return self.terms.width
-        return 1 if self.kind == "number" else len(self.coded)
-
-    @property
-    def coded(self) -> tuple[str, ...]:
-        """The levels that have a feature: all but the reference, and steps come first, in their
-        order."""
-        return self.steps[1:] + tuple(level for level in self.levels if level not in (self.reference, *self.steps))
-
-    @property
-    def compared_with(self) -> tuple[str | None, ...]:
-        """For each feature the level that it is compared with: the reference, of a step the one
-        below; None where there is none."""
-        return self.steps[:-1] + (self.reference,) * (self.width - max(len(self.steps) - 1, 0))
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The names of the encoded columns; those of a category are `column=level`, those of its
-        steps `column>=level`, those of a text `column: term`."""
-        if self.terms is not None:
-            return self.terms.names(self.name)
-        if self.kind == "number":
-            return (self.name,)
-        return tuple(f"{self.name}{'>=' if level in self.steps else '='}{level}" for level in self.coded)
-
-    def by_level(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coefficients of the features of a category as what each of its levels adds to a score.
-
-        Args:
-            values: shape (..., width).
-
-        Example:
-            >>> Column("hue", "category", ("blue", "green", "red"), reference="green").by_level(np.array([1.0, 2.0]))
-            array([1., 0., 2.])
-        """
-        if self.reference is None:
-            return values
-        if not self.steps:
-            return np.insert(values, self.levels.index(self.reference), 0.0, axis=-1)
-        n_steps = len(self.steps) - 1
-        found = np.zeros((*values.shape[:-1], len(self.levels)))
-        risen = np.cumsum(values[..., :n_steps], axis=-1)
-        for place, level in enumerate(self.coded):
-            found[..., self.levels.index(level)] = risen[..., place] if place < n_steps else values[..., place]
-        return found
-
-    def shares(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The share of the rows that has each level.
-
-        Args:
-            means: of the features of the column, shape (width,).
-
-        Example:
-            >>> sizes = Column("size", "category", ("l", "m", "s"), reference="s", steps=("s", "m", "l"))
-            >>> sizes.shares(np.array([0.5, 0.25]))
-            array([0.25, 0.25, 0.5 ])
-        """
-        if self.reference is None:
-            return means
-        n_steps = max(len(self.steps) - 1, 0)
-        own = means.copy()
-        own[: max(n_steps - 1, 0)] -= means[1:n_steps]
-        found = np.full(len(self.levels), 1.0 - own.sum())
-        found[[self.levels.index(level) for level in self.coded]] = own
-        return found
-
-    def features_of_levels(self) -> NDArray[np.float64]:
-        """The features of a row with each level, (n_levels, width).
-
-        Example:
-            >>> Column("size", "category", ("l", "m", "s"), reference="s", steps=("s", "m", "l")).features_of_levels()
-            array([[1., 1.],
-                   [1., 0.],
-                   [0., 0.]])
-        """
-        return self.by_level(np.eye(self.width)).T
-
-    def level_of(self, features: NDArray[np.float64]) -> str | None:
-        """The level of a category in a row; None for one that training never saw.
-
-        Args:
-            features: the row's features of this column, shape (width,).
-        """
-        if not features.any():
-            return self.reference
-        # Of steps the last that is taken.
-        return self.coded[int(np.flatnonzero(features)[-1]) if self.steps else int(features.argmax())]
-
-    def stepped(self, places: NDArray[np.intp]) -> list[NDArray[np.float64]]:
-        """Features of rows, one array for each.
-
-        Args:
-            places: of each row's level among those that have a feature; -1 for the reference.
-        """
-        n_steps = len(self.steps) - 1
-        is_step = places < n_steps
-        return [
-            (is_step & (places >= place) if place < n_steps else places == place).astype(np.float64)
-            for place in range(self.width)
-        ]
 
 
 @dataclass(frozen=True)
@@ -543,22 +380,21 @@ class Encoder:
         """
         plain = asdict(replace(self, columns=()))
         found = {} if tensors is None else tensors
-        plain["columns"] = [
-            {"name": column.name, "kind": column.kind, "levels": list(column.levels), "fill": column.fill}
-            | ({} if column.terms is None else {"terms": column.terms.to_json(place, found)})
-            | ({} if column.reference is None else {"reference": column.reference})
-            | ({} if column.other is None else {"other": column.other})
-            | ({"steps": list(column.steps)} if column.steps else {})
-            | ({} if column.term is None else {"term": column.term.to_json()})
-            for place, column in enumerate(self.columns)
-        ]
+        plain["columns"] = [column.to_json(place, found) for place, column in enumerate(self.columns)]
         if self.marks == MISSING_MARKS:
             del plain["marks"]  # as in files that are older than this member
         else:
             plain["marks"] = list(self.marks)
         if self.weight is None:
             del plain["weight"]  # likewise
-        plain["dates"] = [{**each, "parts": list(each["parts"])} for each in plain["dates"]]
+        plain["dates"] = [
+            {
+                name: list(value) if name == "parts" else value
+                for name, value in each.items()
+                if name != "example" or value
+            }
+            for each in plain["dates"]
+        ]
         plain["numbers"], plain["ids"] = list(plain["numbers"]), list(self.ids)
         plain["layout"] = list(self.layout)
         for name in ("dates", "numbers", "ids", "layout"):
@@ -585,39 +421,7 @@ class Encoder:
             >>> Encoder.from_json(encoder.to_json()) == encoder
             True
         """
-        found = _ENCODER(data, "encoder")
-        given = {name: tensor for name, tensor in (tensors or {}).items() if is_text_tensor(name)}
-        columns = tuple(_column_of(column, place, given) for place, column in enumerate(found["columns"]))
-        for place, column in enumerate(columns):
-            if column.term is not None:
-                check_term(column, columns[:place], f"encoder.columns[{place}]")
-            elif place and columns[place - 1].term is not None:
-                refuse(f"encoder.columns[{place}] is a column of the table after one that is made of others")
-        used = {name for place, column in enumerate(columns) if column.terms for name in text_tensors(place)}
-        if unused := given.keys() - used:
-            refuse(f"the tensors {brief(sorted(unused))} belong to no column of text")
-        names = [column.name for column in columns]
-        if not names:
-            refuse("encoder.columns is empty: a table has at least one column")
-        if len({*names, found["target"]}) != len(names) + 1:
-            refuse(f"encoder.columns has {brief(names)}: names that do not differ from each other and from the target")
-        if found["weight"] is not None and found["weight"] in (*names, found["target"]):
-            refuse(f"encoder.weight is {brief(found['weight'])}, which is a column of features or labels")
-        dates = tuple(
-            _date_of(each, f"encoder.dates[{place}]", {*names, found["target"], found["weight"]})
-            for place, each in enumerate(found["dates"])
-        )
-        if len({each.name for each in dates}) < len(dates):
-            refuse("encoder.dates names a column twice")
-        lists = {name: tuple(found[name]) for name in ("ids", "layout")}
-        numbers = tuple(_written_of(each, f"encoder.numbers[{k}]") for k, each in enumerate(found["numbers"]))
-        if set(lists["ids"]) & {*names, found["target"], found["weight"]}:
-            refuse(f"encoder.ids is {brief(found['ids'])}, of which some are columns of features, labels or weights")
-        if len({*lists["layout"]}) < len(lists["layout"]):
-            refuse(f"encoder.layout is {brief(found['layout'])}: names that do not differ from each other")
-        rules: dict[str, Any] = {rule: found[rule] for rule in ("missing", "unknown", "label_kind", "min_level_count")}
-        rules |= {"marks": tuple(found["marks"]), "weight": found["weight"], "dates": dates, "numbers": numbers}
-        return cls(columns, found["target"], **{**rules, **lists})
+        return cls(**encoder_from_json(data, tensors))
 
     def _plain_numbers(self, frame: Frame, column: Column) -> NDArray[np.float64]:
         """Read a number column as it is: NaN where a cell is missing, infinity where it is not a
@@ -695,11 +499,7 @@ class Encoder:
         return found
 
 
-_LABELS = ("integer", "text")
 _UNSEEN, _GAP = -1, -2
-_LONGEST_NAMES = 2**27
-"""Characters of the names of one category's features in a file: `column=level`, so that short text
-cannot grow."""
 
 
 def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:
@@ -710,71 +510,6 @@ def is_missing(cells: Cells, kind: str) -> NDArray[np.bool_]:
         array([False,  True])
     """
     return np.isnan(cells.numbers()) if kind == "number" else cells.words()[0] < 0
-
-
-_TEXT = text(LARGEST_COUNT, nul=True)
-_COLUMN = record(
-    {
-        "name": _TEXT,
-        "kind": choice("number", "category", "text"),
-        "levels": listed(_TEXT),
-        "fill": optional(either(choice(MISSING_LEVEL, ""), real(-LARGEST, LARGEST))),
-        "terms": lambda value, what: value,  # checked by `TextTerms.from_json`
-        "reference": optional(_TEXT),
-        "other": optional(choice(OTHER_LEVEL)),
-        "steps": listed(_TEXT),
-        "term": optional(term_from_json),
-    },
-    {"terms": None, "reference": None, "other": None, "steps": [], "term": None},
-)
-_WRITTEN = record({"name": _TEXT, "example": _TEXT})
-_DATE = record({"name": _TEXT, "parts": listed(choice(*PARTS)), "reference": optional(_TEXT)})
-_ENCODER = record(
-    {
-        "columns": listed(_COLUMN),
-        "target": optional(_TEXT),
-        "missing": choice(*MISSING_RULES),
-        "unknown": choice(*UNKNOWN_RULES),
-        "label_kind": choice("integer", "text"),
-        "marks": listed(_TEXT),
-        "weight": optional(_TEXT),
-        "dates": listed(_DATE),
-        "numbers": listed(_WRITTEN),
-        "ids": listed(_TEXT),
-        "layout": listed(_TEXT),
-        "min_level_count": whole(1, LARGEST_COUNT),
-    },
-    {
-        "marks": list(MISSING_MARKS),
-        "weight": None,
-        **{name: [] for name in ("dates", "numbers", "ids", "layout")},
-        "min_level_count": 1,
-    },
-)
-
-
-def _written_of(found: dict[str, Any], what: str) -> WrittenNumbers:
-    """How a column is written, by an example that is one."""
-    written = WrittenNumbers(found["name"], found["example"])
-    try:
-        written.number()
-    except ArgumentError:
-        refuse(f"{what}.example is {brief(found['example'])}, not a number that is written with marks")
-    return written
-
-
-def _date_of(found: dict[str, Any], what: str, known: set[str | None]) -> DateParts:
-    """Parts of a date that are columns of the model."""
-    parts = DateParts(found["name"], tuple(found["parts"]), found["reference"])
-    if not parts.parts or len({*parts.parts}) < len(parts.parts) or not set(parts.columns) <= known:
-        refuse(f"{what} has the parts {brief(found['parts'])}, which are not columns of the encoder")
-    if parts.name in known:
-        refuse(f"{what}.name is {brief(parts.name)}, which is a column itself")
-    if ("age" in parts.parts) != (parts.reference is not None):
-        refuse(f"{what}.reference is {brief(found['reference'])}: an age has a reference, and nothing else has")
-    if parts.reference is not None and not is_time(parts.reference):
-        refuse(f"{what}.reference is {brief(found['reference'])}, not a time such as 2026-11-30T18:05:00")
-    return parts
 
 
 def _laid_out(columns: Iterable[Column], places: Mapping[str, NDArray[Any]]) -> tuple[list[NDArray[Any]], list[int]]:
@@ -790,42 +525,3 @@ def _laid_out(columns: Iterable[Column], places: Mapping[str, NDArray[Any]]) -> 
             arrays.append(places[column.name])
             widths.append(column.width)
     return arrays, widths
-
-
-def _column_of(found: dict[str, Any], place: int, tensors: Mapping[str, NDArray[Any]]) -> Column:
-    """A column whose parts agree with each other."""
-    what, name, levels, fill = f"encoder.columns[{place}]", found["name"], tuple(found["levels"]), found["fill"]
-    reference, term = found["reference"], found["term"]
-    if term is not None and (fill, reference, found["other"]) != (None, None, None):
-        refuse(f"{what} is made of other columns and has a fill, a reference or another level")
-    if reference is not None and (reference not in levels or len(levels) == 1):
-        refuse(f"{what}.reference is {brief(reference)}, which is not one of several levels")
-    steps = tuple(found["steps"])
-    if steps:
-        is_order = len(set(steps)) == len(steps) > 1 and set(steps) | {MISSING_LEVEL} == {*levels, MISSING_LEVEL}
-        if found["kind"] != "category" or not is_order or reference != steps[0] or found["other"] is not None:
-            refuse(f"{what}.steps is {brief(found['steps'])}, not an order of its levels that begins at the reference")
-    if found["other"] is not None and (found["kind"] != "category" or found["other"] not in levels):
-        refuse(f"{what}.other is {brief(found['other'])}, which is not one of its levels")
-    if found["kind"] == "text":
-        if levels or fill not in (None, "") or term is not None:
-            refuse(f"{what} has levels, a term or a fill of {brief(fill)}: a column of text has none")
-        terms = TextTerms.from_json(found["terms"], name, place, tensors, f"{what}.terms")
-        return Column(name, "text", (), fill, terms)
-    if found["terms"] is not None:
-        refuse(f"{what}.terms is {brief(found['terms'])}: a column of a {found['kind']} has none")
-    if found["kind"] == "number":
-        if levels:
-            refuse(f"{what}.levels is {brief(found['levels'])}: a column of numbers has none")
-        return Column(name, "number", (), optional(_as_float)(fill, f"{what}.fill"), term=term)
-    if fill not in (None, MISSING_LEVEL):
-        refuse(f"{what}.fill is {brief(fill)}, neither {MISSING_LEVEL!r} nor null")
-    if not levels or list(levels) != sorted(set(levels)):
-        refuse(f"{what}.levels is {brief(found['levels'])}, not different levels in sorted order")
-    if len(name) * len(levels) > _LONGEST_NAMES:
-        refuse(f"{what} has {len(levels)} levels of a long name, which each of them repeats")
-    return Column(name, "category", levels, fill, reference=reference, other=found["other"], steps=steps, term=term)
-
-
-def _as_float(value: Any, what: str) -> float:
-    return float(real(-LARGEST, LARGEST)(value, what))

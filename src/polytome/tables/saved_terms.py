@@ -10,6 +10,7 @@ from polytome.plain.kinds import (
     LARGEST_COUNT,
     brief,
     choice,
+    flag,
     listed,
     optional,
     real,
@@ -30,7 +31,9 @@ _TERM = record(
         "place": whole(0, LARGEST_COUNT),
         "level": optional(_TEXT),
         "knots": listed(real(-LARGEST, LARGEST)),
-    }
+        "given": flag,
+    },
+    {"given": False},
 )
 
 
@@ -109,6 +112,7 @@ def check_term(column: Made, before: Sequence[Made], what: str) -> None:
         wrong = term.knots or not 2 <= term.place <= MOST_POWER
     else:
         wrong = term.knots or term.place
+    wrong = wrong or (term.given and term.kind != "spline")
     if wrong or (term.level is None) == (term.kind == "levels"):
         refuse(f"{what}.term has a place, knots or a level that a {term.kind} has not")
     if term.kind == "levels" and term.level not in known[term.of[1]].coded:

@@ -19,32 +19,28 @@ A file may be compressed with gzip, bzip2, xz, zstd or lz4 (`.csv.gz`), or alone
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError, DataError, FileError
+from polytome.tables.arrays_of_files import read_arrays
 from polytome.tables.data_frames import DATA_FRAME, DataFrame, frame_of, is_data_frame
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Column, Encoder
-from polytome.tables.frames import EXACT, Cells, Frame, NumberCells, TextCells, listing
-from polytome.tables.label_columns import label_kind, read_labels
+from polytome.tables.frames import Frame, listing
+from polytome.tables.kinds_of_files import WITH_HEADERS, is_named, kind_of_file, read_frame
+from polytome.tables.named_columns import NO_HEADER, find_column, find_columns, find_ids
 from polytome.tables.readers.addresses import check_no_password, is_address, read_address
-from polytome.tables.readers.arrays import Matrix, check_matrix, flat_images, plain_texts, read_npy, read_npz
-from polytome.tables.readers.arrow_files import read_columnar
-from polytome.tables.readers.delimited import read_delimited
-from polytome.tables.readers.idx import IDX_FILES, images_and_labels, is_idx_name, read_idx_pair
-from polytome.tables.readers.json_lines import looks_like_json, read_json_lines
-from polytome.tables.readers.libsvm import looks_like_libsvm, read_libsvm
-from polytome.tables.readers.opening import InputFile, is_folder, kind_of_bytes, plain_name
-from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, is_text_folder, read_text_folder
-from polytome.tables.readers.workbooks import read_workbook
+from polytome.tables.readers.arrays import Matrix
+from polytome.tables.readers.idx import IDX_FILES
+from polytome.tables.readers.opening import InputFile
+from polytome.tables.readers.text_folders import LABEL_COLUMN, TEXT_COLUMN, read_text_folder
 from polytome.tables.reference_levels import refuse_zero
-from polytome.tables.schemas import NO_HEADER, find_column, find_columns, find_ids, learn_encoder, note_drops
+from polytome.tables.schemas import learn_encoder, note_drops
 from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
@@ -58,41 +54,10 @@ __all__ = [
     "check_min_level_count",
     "encode_rows",
     "given_names",
-    "is_named",
     "keeping",
-    "kind_of_file",
     "names_expected",
-    "read_frame",
     "read_table",
 ]
-
-_ENDINGS = {
-    **dict.fromkeys((".csv", ".tsv", ".tab"), "delimited"),
-    **dict.fromkeys((".parquet", ".pq", ".feather", ".arrow", ".ipc"), "columnar"),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json"),
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "workbook"),
-    **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "database"),
-    **dict.fromkeys((".svm", ".libsvm", ".svmlight"), "libsvm"),
-    ".npy": "npy",
-    ".npz": "npz",
-}
-_MAGIC_KINDS = {
-    "Parquet": "columnar",
-    "Arrow": "columnar",
-    "Arrow stream": "columnar",
-    "Feather V1": "columnar",
-    "Excel workbook": "workbook",
-    "Excel": "workbook",
-    "OpenDocument file": "workbook",
-    "SQLite database": "database",
-    "NumPy array": "npy",
-    "zip": "npz",
-    "IDX": "idx",
-}
-_WITH_HEADERS = ("delimited", "workbook")
-"""Kinds of tables of which the first row may hold names."""
-_WITH_PARTS = ("workbook", "database")
-"""Kinds of files of which a part can be named after `#`."""
 
 
 class RowOptions(TypedDict, total=False):
@@ -218,7 +183,8 @@ def read_table(
         dates: for columns of dates the parts of which each becomes a column, as in
             `{"signup": "year,month,age"}`: year, quarter, month, day, weekday, hour, and the age in
             days, before the latest date in training. Dates are written as 2026-11-30, perhaps with
-            a time; without parts they are refused.
+            a time, or as 31 December among the parts shows, as in `"year,31.12.2026"`. Without
+            parts they are refused.
         references: for a column of categories the level that gets no feature, so that without a
             penalty a coefficient compares a level with it, as in `{"education": "HS-grad"}`; of
             the categories that are not named the first level, in sorted order. `{}` names none.
@@ -240,7 +206,8 @@ def read_table(
             neither a damaged nor a malicious file takes all of it: a small file can decompress to a
             very large one, and one index makes libsvm text as wide as it says. None: 1.07 (2^30
             bytes), or 100 times the file's size where that is more.
-        encoding: of the texts of a folder; None is UTF-8, and Latin-1 for a file that is not.
+        encoding: of a text table, or of the texts of a folder. None is UTF-8, or UTF-16 where the
+            file begins with its mark; texts of a folder that are not are read as Latin-1.
 
     Returns:
         The table.
@@ -279,15 +246,17 @@ def read_table(
             raise ArgumentError(f"path is a {type(path).__name__}: needs a file, or a data frame with named columns")
         file = InputFile(fspath(path), read_limit)
         kind, place = kind_of_file(file), str(file)
-    if header != "auto" and kind not in _WITH_HEADERS:
+    if header != "auto" and kind not in WITH_HEADERS:
         raise ArgumentError(f"header={header!r}: {place} is not a text table; leave the option out")
-    if encoding is not None and kind != "texts":
-        raise ArgumentError(f"encoding={encoding!r}: {place} is not a folder of texts; leave the option out")
+    if encoding is not None and kind not in ("texts", "delimited"):
+        raise ArgumentError(
+            f"encoding={encoding!r}: {place} is neither a text table nor a folder of texts; leave the option out"
+        )
     if file is None or kind == "texts" or is_named(kind):
         expected = set(encoder.source_names) if encoder else names_expected(target)
         is_text = kind == "delimited"
-        if names and (kind not in _WITH_HEADERS or header == "yes"):
-            what = "has names of its own" if kind not in _WITH_HEADERS else "has a line of names with header='yes'"
+        if names and (kind not in WITH_HEADERS or header == "yes"):
+            what = "has names of its own" if kind not in WITH_HEADERS else "has a line of names with header='yes'"
             raise ArgumentError(f"names={listing(names, 3)}: {place} {what}; leave one of them out")
         if file is None:
             frame = read_address(place, read_limit) if kind == "address" else frame_of(path)
@@ -295,7 +264,7 @@ def read_table(
             frame = read_text_folder(file.path, encoding, read_limit)
             text, target = ((TEXT_COLUMN,), target or _labels_of(frame)) if encoder is None else (text, target)
         else:
-            frame = read_frame(file, kind, "no" if names else header, expected)
+            frame = read_frame(file, kind, "no" if names else header, expected, encoding)
             if names:
                 frame = replace(frame, names=given_names(names, len(frame.names), place), headed=True)
                 _refuse_names_as_row(frame)
@@ -347,7 +316,8 @@ def read_table(
             )
         if encoder is not None:
             n_features = len(encoder.feature_names)
-        table = _read_arrays(file, kind, target, n_features, labels)
+        X, y, notes = read_arrays(file, kind, target, n_features, labels)
+        table = Table(X, y, None, None, place, notes)
     if n_features is not None and table.X.shape[1] != n_features:
         raise DataError(
             f"{place}: has {table.X.shape[1]} features where {n_features} are expected; is it the right file?"
@@ -416,73 +386,9 @@ def _refuse_names_as_row(frame: Frame) -> None:
         )
 
 
-def is_named(kind: str) -> bool:
-    """Whether files of this kind have named columns.
-
-    Example:
-        >>> is_named("delimited"), is_named("npy")
-        (True, False)
-    """
-    return kind in ("delimited", "columnar", "json", *_WITH_PARTS)
-
-
-def read_frame(file: InputFile, kind: str, header: str, expected: Collection[str]) -> Frame:
-    """Read a file with named columns.
-
-    Args:
-        file: the file.
-        kind: of it; see `kind_of_file`.
-        header: as for `read_table`.
-        expected: names that the table should have.
-
-    Raises:
-        ArgumentError: the part of the file that is named is not there.
-        FileError: the file cannot be read, or needs more memory than is allowed.
-        MissingExtraError: a package is not installed.
-    """
-    if kind == "delimited":
-        return read_delimited(file, header=header, expected=expected)
-    if kind == "workbook":
-        return read_workbook(file, header=header, expected=expected)
-    if kind == "database":  # Python may have been built without SQLite
-        from polytome.tables.readers.databases import read_database
-
-        return read_database(file)
-    return read_json_lines(file) if kind == "json" else read_columnar(file)
-
-
 def names_expected(target: str | None) -> set[str]:
     """The target if it can only be a name, not a position."""
     return set() if target in (None, "last") or str(target).isdigit() else {str(target)}
-
-
-def kind_of_file(file: InputFile) -> str:
-    """Tell the kind of a file by its ending, or else by its first bytes.
-
-    Raises:
-        ArgumentError: a part is named of a file that has none.
-    """
-    kind = _kind_of_file(file)
-    if file.part is not None and kind not in _WITH_PARTS:
-        raise ArgumentError(
-            f"{file}: only workbooks and databases have parts that are named after #; leave out #{file.part}"
-        )
-    return kind
-
-
-def _kind_of_file(file: InputFile) -> str:
-    if is_text_folder(file.path):
-        return "texts"
-    if is_folder(file.path) or is_idx_name(file.path):
-        return "idx"
-    kind = _ENDINGS.get(Path(plain_name(file.path)).suffix)
-    if kind:
-        return kind
-    start = file.starts_with()
-    marked = _MAGIC_KINDS.get(kind_of_bytes(start) or "")
-    if marked or looks_like_json(start):
-        return marked or "json"
-    return "libsvm" if looks_like_libsvm(start) else "delimited"
 
 
 def _labels_of(frame: Frame) -> str:
@@ -576,72 +482,6 @@ def _encoded(frame: Frame, encoder: Encoder, n_rows: int, notes: tuple[str, ...]
         kept[frame.rows] = True
     X, y, weight = encoder.encode(frame), encoder.labels(frame), encoder.weights(frame)
     return Table(X, y, encoder.feature_names, encoder, frame.source, notes, kept, frame, weight)
-
-
-def _read_arrays(file: InputFile, kind: str, target: str | None, n_features: int | None, wants_labels: bool) -> Table:
-    """Read a file that holds numbers without column names."""
-    if target is not None and kind in ("libsvm", "idx"):
-        raise ArgumentError(f"target={target!r}: {file} has its labels in a fixed place; leave the option out")
-    X: Matrix
-    y: NDArray[Any] | None
-    if kind == "libsvm":
-        X, y = read_libsvm(file, n_features)
-    elif kind == "idx":
-        images, labels = images_and_labels(file.path)
-        X, y = read_idx_pair(file.beside(images), None if labels is None else file.beside(labels))
-    else:
-        X, y = read_npy(file, target) if kind == "npy" else read_npz(file, target)
-    X = check_matrix(flat_images(X) if isinstance(X, np.ndarray) else X, str(file))
-    notes: list[str] = []
-    found = None
-    if y is not None and wants_labels:
-        found = array_labels(y, X.shape[0], str(file), n_features is None, notes)
-    return Table(X, found, None, None, str(file), tuple(notes))
-
-
-def array_labels(y: NDArray[Any], n_rows: int, source: str, training: bool, notes: list[str]) -> NDArray[Any] | None:
-    """Check the labels of an array as those of a table are checked."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (n_rows,):
-        raise DataError(
-            f"{source}: labels of shape {y.shape} for {n_rows} rows; one label per row is needed, {(n_rows,)} "
-            "(argmax(axis=1) turns one-hot rows into labels)"
-        )
-    frame = _label_frame(y, source)
-    return read_labels(frame, "label", label_kind(frame, "label", training=training, notes=notes))
-
-
-def labels_that_occur(
-    y: NDArray[Any], source: str, firsts: Sequence[int], n_rows: int, notes: list[str]
-) -> NDArray[Any]:
-    """Check labels for training of which each is named once, as those of all rows are checked.
-
-    Args:
-        y: the labels.
-        source: what messages call the rows.
-        firsts: the row in which each occurs first, counted from 0.
-        n_rows: how many rows they stand for.
-        notes: receives a sentence if they hardly look like classes.
-    """
-    frame = replace(_label_frame(y, source), rows=np.array(firsts, dtype=np.intp))
-    found = read_labels(frame, "label", label_kind(frame, "label", notes=notes, n_rows=n_rows))
-    assert found is not None  # there are at least two classes
-    return found
-
-
-def _label_frame(y: NDArray[Any], source: str) -> Frame:
-    """The labels as the only column of a table."""
-    cells: Cells
-    if y.dtype.kind in "iu" and max(abs(int(y.max())), abs(int(y.min()))) > EXACT:
-        cells = TextCells.of([str(label) for label in y.tolist()])  # float64 would merge neighbours
-    elif y.dtype.kind in "buif":
-        cells = NumberCells(y.astype(np.float64), boolean=y.dtype.kind == "b")
-    elif y.dtype.kind in "US":
-        cells = TextCells.of(plain_texts(y, source))
-    else:
-        raise DataError(f"{source}: labels of type {y.dtype}; whole numbers or text are needed")
-    return Frame(("label",), (cells,), source)
 
 
 def _check_choice(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from polytome.errors import ArgumentError, DataError
 from polytome.plain.names import suggested
 from polytome.tables.encoder import Column, Encoder
 from polytome.tables.frames import Frame, listing
-from polytome.tables.terms import Term, Terms, crossed, knots_of
+from polytome.tables.terms import Term, Terms, crossed, knots_of, spline_terms
 
 __all__ = ["learn_again", "with_term_columns"]
 
@@ -24,13 +24,17 @@ _FEWEST_ROWS = ((1000, 5.0), (20, 1.1))
 """Above so many pairs of levels a cross is refused if there are on average fewer rows for each."""
 
 
-def with_term_columns(encoder: Encoder, frame: Frame, terms: Terms | None) -> Encoder:
+def with_term_columns(
+    encoder: Encoder, frames: Callable[[], Iterable[Frame]], source: str, terms: Terms | None
+) -> Encoder:
     """An encoder with the columns of terms after its own.
 
     Args:
         encoder: of the columns of the table.
-        frame: the rows to learn from: knots are quantiles of these, and of pairs of levels those
-            count that occur.
+        frames: gives the rows to learn from, whole or piece by piece: knots are quantiles of
+            these, and of pairs of levels those count that occur. They are read where a term has
+            one or the other.
+        source: what messages call the table.
         terms: that are asked for; None for none.
 
     Raises:
@@ -40,37 +44,49 @@ def with_term_columns(encoder: Encoder, frame: Frame, terms: Terms | None) -> En
     Example:
         >>> frame = Frame.of({"age": [25, 31, 47], "sex": ["F", "M", "F"]})
         >>> encoder = Encoder((Column("age", "number"), Column("sex", "category", ("F", "M"))), None, "error", "error")
-        >>> with_term_columns(encoder, frame, Terms((("age", "sex"),), powers=(("age", 2),))).feature_names
+        >>> terms = Terms((("age", "sex"),), powers=(("age", 2),))
+        >>> with_term_columns(encoder, lambda: [frame], "people", terms).feature_names
         ('age', 'sex=F', 'sex=M', 'age*sex=F', 'age*sex=M', 'age^2')
     """
     if terms is None:
         return encoder
-    table = _Table(encoder, frame)
+    table = _Table(encoder, frames, source)
     columns = [column for pair in terms.crosses for column in table.cross(pair)]
-    columns += [column for name, count in terms.splines for column in table.spline(name, count)]
+    columns += [column for name, knots in terms.splines for column in table.spline(name, knots)]
     columns += [column for name, most in terms.powers for column in table.powers(name, most)]
     names = [column.name for column in (*encoder.columns, *columns)]
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         if twice[0] in names[: len(encoder.columns)]:
-            raise DataError(f"{frame.source}: has a column {twice[0]!r}, as a term is called; rename the column")
+            raise DataError(f"{source}: has a column {twice[0]!r}, as a term is called; rename the column")
         raise ArgumentError(f"terms: {twice[0]!r} is asked for twice; name each cross, spline and power once")
     return replace(encoder, columns=(*encoder.columns, *columns))
 
 
-def learn_again(encoder: Encoder, before: Encoder, frame: Frame) -> Encoder:
+def learn_again(encoder: Encoder, before: Encoder, frames: Callable[[], Iterable[Frame]], source: str) -> Encoder:
     """An encoder without terms, learned again from fewer rows, with the terms that it had before.
+
+    Args:
+        encoder: of the columns of the table.
+        before: it, as it was before.
+        frames: gives the rows; see `with_term_columns`.
+        source: what messages call the table.
 
     Raises:
         DataError: a column is not suited to its term in these rows.
     """
     asked = dict.fromkeys((each.kind if each.kind in ("power", "spline") else "cross", each.of) for each in _of(before))
-    table, columns = _Table(encoder, frame), []
+    table, columns = _Table(encoder, frames, source), []
     for kind, names in asked:
         those = [each for each in _of(before) if each.of == names and (each.kind == kind or kind == "cross")]
         if kind == "power":
             columns += table.powers(names[0], max(each.place for each in those))
         else:
-            columns += table.spline(names[0], len(those[0].knots)) if kind == "spline" else table.cross(names)
+            knots = those[0].knots
+            columns += (
+                table.spline(names[0], knots if those[0].given else len(knots))
+                if kind == "spline"
+                else table.cross(names)
+            )
     return replace(encoder, columns=(*encoder.columns, *columns))
 
 
@@ -83,7 +99,17 @@ class _Table:
     """The rows to learn from."""
 
     encoder: Encoder
-    frame: Frame
+    frames: Callable[[], Iterable[Frame]]
+    source: str
+
+    def _places(self, *names: str) -> list[Array]:
+        """What all rows have in some columns: numbers, or the places of levels."""
+        found: list[list[Array]] = [[] for _ in names]
+        for frame in self.frames():
+            places = self.encoder.places(frame)
+            for column, name in zip(found, names, strict=True):
+                column.append(places[name])
+        return [np.concatenate(column) for column in found]
 
     def cross(self, pair: Sequence[str]) -> Iterator[Column]:
         """The columns of a product."""
@@ -99,7 +125,7 @@ class _Table:
             number, category = (first, second) if first.kind == "number" else (second, first)
             if len(category.coded) > _MOST_LEVELS:
                 raise DataError(
-                    f"{self.frame.source}, cross {asked}: {category.name!r} has {len(category.coded):,} levels, and "
+                    f"{self.source}, cross {asked}: {category.name!r} has {len(category.coded):,} levels, and "
                     f"each would become a column of numbers; {_MOST_LEVELS} are allowed: put rare ones together with "
                     "--min-level-count"
                 )
@@ -108,11 +134,10 @@ class _Table:
 
     def _pairs(self, first: Column, second: Column, asked: str) -> Column:
         """The levels of two categories together, as far as they occur in rows enough."""
-        found = self.encoder.places(self.frame)
-        pairs, places = crossed(found[first.name], found[second.name], first.coded, second.coded)
+        pairs, places = crossed(*self._places(first.name, second.name), first.coded, second.coded)
         counts = np.bincount(places[places >= 0], minlength=len(pairs))
         levels = [pair for pair, count in zip(pairs, counts.tolist(), strict=True) if count >= self._least]
-        where = f"{self.frame.source}, cross {asked}"
+        where = f"{self.source}, cross {asked}"
         if not levels:
             raise DataError(
                 f"{where}: no two levels occur together in {self._least} rows or more; leave the cross out, or lower "
@@ -134,18 +159,18 @@ class _Table:
     def _least(self) -> int:
         return self.encoder.min_level_count
 
-    def spline(self, name: str, count: int) -> list[Column]:
+    def spline(self, name: str, asked: int | tuple[float, ...]) -> list[Column]:
         """The columns of a spline beyond the number itself."""
+        if isinstance(asked, tuple):
+            column = self._number(name, f"spline {name}")
+            return [_made(term) for term in spline_terms(column.name, asked, given=True)]
+        count = asked
         column = self._number(name, f"spline {name}={count}")
-        knots = knots_of(self.encoder.places(self.frame)[column.name], count)
-        made = (
-            []
-            if knots is None
-            else [Term("spline", (column.name,), place, knots=knots) for place in range(1, count - 1)]
-        )
+        knots = knots_of(*self._places(column.name), count)
+        made = [] if knots is None else spline_terms(column.name, knots)
         if not made or not all(term.bend.is_finite for term in made):
             raise DataError(
-                f"{self.frame.source}, spline {name}={count}: the column has fewer than {count} different numbers in "
+                f"{self.source}, spline {name}={count}: the column has fewer than {count} different numbers in "
                 "the rows to learn from; take fewer knots (3 at least), or leave the spline out"
             )
         return [_made(term) for term in made]
@@ -159,7 +184,7 @@ class _Table:
         known = {column.name: column for column in self.encoder.columns}
         if name not in known:
             raise ArgumentError(
-                f"{asked}: {self.frame.source} has no column {suggested(name, known)} to learn from; its columns are "
+                f"{asked}: {self.source} has no column {suggested(name, known)} to learn from; its columns are "
                 f"{listing(list(known))}"
             )
         if known[name].kind == "text":

@@ -29,7 +29,18 @@ from numpy.typing import NDArray
 
 from polytome.errors import ArgumentError
 
-__all__ = ["FEWEST_KNOTS", "MOST_KNOTS", "MOST_POWER", "Bend", "Term", "Terms", "crossed", "knots_of", "terms_of"]
+__all__ = [
+    "FEWEST_KNOTS",
+    "MOST_KNOTS",
+    "MOST_POWER",
+    "Bend",
+    "Term",
+    "Terms",
+    "crossed",
+    "knots_of",
+    "spline_terms",
+    "terms_of",
+]
 
 Array = NDArray[Any]
 Kind: TypeAlias = Literal["product", "levels", "cross", "power", "spline"]
@@ -54,6 +65,7 @@ class Term:
         place: of a power the exponent; of a column of a spline its number, from 1; else 0.
         level: of "levels" the level; else None.
         knots: of a spline; else empty.
+        given: whether the knots are given, not quantiles of the rows.
 
     Example:
         >>> ages = np.array([20.0, 40.0, 80.0])
@@ -68,6 +80,7 @@ class Term:
     place: int = 0
     level: str | None = None
     knots: tuple[float, ...] = ()
+    given: bool = False
 
     @property
     def name(self) -> str:
@@ -125,14 +138,9 @@ class Term:
         return Bend(*map(float, (first, before, last, *numbers)))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "kind": self.kind,
-            "of": list(self.of),
-            "place": self.place,
-            "level": self.level,
-            "knots": list(self.knots),
-        }
+        """Plain values for JSON; that knots are given is left out where they are not."""
+        plain: dict[str, Any] = {"kind": self.kind, "of": list(self.of), "place": self.place, "level": self.level}
+        return plain | {"knots": list(self.knots)} | ({"given": True} if self.given else {})
 
 
 @dataclass(frozen=True)
@@ -169,33 +177,39 @@ class Terms:
 
     Attributes:
         crosses: pairs of columns.
-        splines: for each column its number of knots.
+        splines: for each column its number of knots, or these.
         powers: for each column the largest exponent.
     """
 
     crosses: tuple[tuple[str, str], ...] = ()
-    splines: tuple[tuple[str, int], ...] = ()
+    splines: tuple[tuple[str, int | tuple[float, ...]], ...] = ()
     powers: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def n_kept(self) -> int:
+        """How many columns may be kept while terms are learned: those of pairs of levels, and of
+        knots that are quantiles."""
+        return 2 * len(self.crosses) + sum(not isinstance(knots, tuple) for _, knots in self.splines)
 
 
 def terms_of(
     crosses: Sequence[str | Sequence[str]] = (),
-    splines: Mapping[str, int] | None = None,
+    splines: Mapping[str, int | Sequence[float]] | None = None,
     powers: Mapping[str, int] | None = None,
 ) -> Terms | None:
     """The terms that a user asks for; None for none.
 
     Args:
         crosses: pairs of names, or texts such as "a*b".
-        splines: for a column its number of knots.
+        splines: for a column its number of knots, or where they are.
         powers: for a column the largest exponent.
 
     Raises:
         ArgumentError: this is not two columns, or a number is too small or too large.
 
     Example:
-        >>> terms_of(["age*sex"], {"age": 5})
-        Terms(crosses=(('age', 'sex'),), splines=(('age', 5),), powers=())
+        >>> terms_of(["age*sex"], {"age": 5, "years": [1, 5, 20]})
+        Terms(crosses=(('age', 'sex'),), splines=(('age', 5), ('years', (1.0, 5.0, 20.0))), powers=())
     """
     if not isinstance(crosses, list | tuple):
         raise ArgumentError(f"crosses={crosses!r}: needs a list of pairs, as in [('age', 'sex')] or ['age*sex']")
@@ -213,17 +227,47 @@ def terms_of(
     return None if found == Terms() else found
 
 
-def _counts(option: str, what: str, given: Mapping[str, int] | None, least: int, most: int) -> tuple[Any, ...]:
+def _counts(option: str, what: str, given: Mapping[str, Any] | None, least: int, most: int) -> tuple[Any, ...]:
     if given is None:
         return ()
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{option}s={given!r}: needs a number for each column, as in {{'age': {max(least, 2)}}}")
+    found: list[tuple[str, Any]] = []
     for name, count in given.items():
+        if option == "spline" and isinstance(count, list | tuple | np.ndarray):
+            found.append((name, _given_knots(name, count)))
+            continue
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or not least <= count <= most:
             raise ArgumentError(
                 f"{option} {name}={count!r}: needs {what}, a whole number from {least} to {most}, as in {name}={least}"
             )
-    return tuple((name, int(count)) for name, count in given.items())
+        found.append((name, int(count)))
+    return tuple(found)
+
+
+def _given_knots(name: str, given: Sequence[float] | Array) -> tuple[float, ...]:
+    """The knots of a spline, checked."""
+    knots = np.asarray(given)
+    is_plain = knots.ndim == 1 and knots.dtype.kind in "iuf" and np.isfinite(knots).all()
+    if is_plain and FEWEST_KNOTS <= len(knots) <= MOST_KNOTS and (np.diff(knots) > 0).all():
+        terms = spline_terms(name, tuple(map(float, knots)))
+        if all(term.bend.is_finite for term in terms):
+            return terms[0].knots
+    raise ArgumentError(
+        f"spline {name}={','.join(map(str, given))}: needs its knots in rising order, {FEWEST_KNOTS} to {MOST_KNOTS} "
+        f"numbers, as in {name}=20,40,60; or how many they are, as in {name}=5"
+    )
+
+
+def spline_terms(name: str, knots: tuple[float, ...], *, given: bool = False) -> list[Term]:
+    """The columns of a spline beyond the number itself.
+
+    Args:
+        name: of the column.
+        knots: in rising order.
+        given: see `Term`.
+    """
+    return [Term("spline", (name,), place, knots=knots, given=given) for place in range(1, len(knots) - 1)]
 
 
 def crossed(first: Array, second: Array, names: Sequence[str], others: Sequence[str]) -> tuple[list[str], Array]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from polytome.errors import FileError
 from polytome.tables.frames import Cells, Frame, listing
 from polytome.tables.readers.columnar import ArrowText, import_pyarrow
 from polytome.tables.readers.dialects import SEPARATORS, Dialect, find_dialect, named_separator, sample_lines
+from polytome.tables.readers.encodings import as_utf8
 from polytome.tables.readers.headers import Decision, decide_header
 from polytome.tables.readers.opening import Allowance, InputFile, kind_of_bytes
 from polytome.tables.readers.row_index import mark_index
@@ -60,14 +61,17 @@ class Text(NamedTuple):
         return self.data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Collection[str] = ()) -> Frame:
+def read_delimited(
+    path: Path | InputFile, *, header: str = "auto", expected: Collection[str] = (), encoding: str | None = None
+) -> Frame:
     """Read a text table; every cell stays text until its number is needed.
 
     Args:
-        path: the file, plain, gzip or bzip2, in UTF-8.
+        path: the file, perhaps compressed.
         header: "yes", "no", or "auto" to find out; see `polytome.tables.readers.headers`. The notes
             of the frame say what was decided where there is doubt.
         expected: names that the table should have.
+        encoding: see `as_utf8`.
 
     Returns:
         The frame; without a header its columns are `column_1`, `column_2`, ...; columns that have
@@ -88,7 +92,8 @@ def read_delimited(path: Path | InputFile, *, header: str = "auto", expected: Co
     """
     file = InputFile.of(path)
     allowance = file.allowance
-    return parse_delimited(file.contents(), str(file), header=header, expected=expected, allowance=allowance)
+    rules: dict[str, Any] = {"header": header, "expected": expected, "allowance": allowance, "encoding": encoding}
+    return parse_delimited(file.contents(), str(file), **rules)
 
 
 def parse_delimited(
@@ -98,15 +103,17 @@ def parse_delimited(
     header: str = "auto",
     expected: Collection[str] = (),
     allowance: Allowance | None = None,
+    encoding: str | None = None,
 ) -> Frame:
     """Read a text table that is in memory, such as the body of a request; see `read_delimited`.
 
     Args:
-        data: the text, in UTF-8.
+        data: the text.
         source: what messages call it.
         header: as for `read_delimited`.
         expected: as for `read_delimited`.
         allowance: of memory; None is that of a file of this size.
+        encoding: see `as_utf8`.
 
     Raises:
         FileError: as for `read_delimited`.
@@ -118,7 +125,7 @@ def parse_delimited(
     """
     import_pyarrow(source)
     allowance = allowance or Allowance.of(len(data))
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = as_utf8(data, source, encoding)
     check_is_text(source, data)
     data, named = named_separator(data)
     sample = sample_lines(source, data, allowance)
@@ -151,7 +158,7 @@ def check_is_text(source: str, data: bytes) -> None:
         remedy = _REMEDIES.get(kind, "give it the ending that fits its content")
         raise FileError(f"{source}: is a file of the kind {kind}, not text; {remedy}")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise FileError(f"{source}: is UTF-16 text; save it as UTF-8")
+        raise FileError(f"{source}: is UTF-16 text, which is not read piece by piece; save it as UTF-8")
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
         raise FileError(
@@ -265,7 +272,10 @@ def _explain(text: Text, width: int, reason: str) -> str:
     except UnicodeDecodeError as error:
         line = text.data.count(b"\n", 0, error.start) + text.first_line
         byte = text.data[error.start]
-        return f"{text.source}, line {line}: byte 0x{byte:02x} is not UTF-8 (maybe Latin-1); save the file as UTF-8"
+        return (
+            f"{text.source}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8, or name its "
+            "encoding, as in --encoding cp1252 (of Windows) or latin-1, where a file is read whole"
+        )
     name = SEPARATORS.get(text.dialect.separator, text.dialect.separator)
     for line, found, is_split in text.dialect.widths(decoded):
         if found != width:

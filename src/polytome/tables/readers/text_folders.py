@@ -5,9 +5,10 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from polytome.errors import ArgumentError, FileError
+from polytome.errors import FileError
 from polytome.tables.frames import Frame, TextCells
 from polytome.tables.images import IMAGE_SUFFIXES
+from polytome.tables.readers.encodings import check_encoding
 from polytome.tables.readers.idx import is_idx_name
 from polytome.tables.readers.opening import Allowance, file_errors, is_folder, kind_of_bytes, plain_name
 
@@ -73,7 +74,7 @@ def read_text_folder(path: str | PathLike[str], encoding: str | None = None, rea
         >>> frame.names, frame["label"].text(0), frame["text"].text(0)
         (('label', 'text'), 'ham', 'see you at six')
     """
-    _check_encoding(encoding)
+    check_encoding(encoding)
     folder = Path(path)
     with file_errors(path):
         outside, inside = _files_in(folder), {one: _files_in(one) for one in _subfolders(folder)}
@@ -112,16 +113,6 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
-
-
-def _check_encoding(encoding: str | None) -> None:
-    """Refuse the name of no encoding, or of one that does not make text of bytes."""
-    try:
-        b"a".decode(encoding or "utf-8")
-    except (LookupError, UnicodeError, ValueError) as error:
-        raise ArgumentError(
-            f"encoding={encoding!r}: is not the name of an encoding of text; give one such as utf-8, latin-1 or cp1252"
-        ) from error
 
 
 def _decoded(file: Path, encoding: str | None) -> tuple[str, bool]:

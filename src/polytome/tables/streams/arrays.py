@@ -15,6 +15,7 @@ from scipy import sparse
 from polytome.errors import ArgumentError, DataError, FileError
 from polytome.rows import Stream
 from polytome.rows.stream import Workers
+from polytome.tables.arrays_of_files import array_labels
 from polytome.tables.readers.arrays import COLUMN_BYTES, load_npy, numpy_errors, position_of, refuse_value
 from polytome.tables.readers.libsvm import Lines, parse_lines
 from polytome.tables.readers.opening import Allowance, InputFile, kind_of_bytes
@@ -24,7 +25,6 @@ from polytome.tables.streams.memory import check_memory
 from polytome.tables.streams.places import SeenFile, unbounded
 from polytome.tables.streams.seen_labels import SeenLabels
 from polytome.tables.streams.table import StreamedTable
-from polytome.tables.table import array_labels
 
 Array = NDArray[Any]
 

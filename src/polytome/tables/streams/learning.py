@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import reprlib
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ from polytome.tables.schemas import (
     without_gap_words,
 )
 from polytome.tables.streams.each_row import joined, smallest
+from polytome.tables.term_columns import learn_again
 from polytome.tables.text_columns import TermCounts, TextOptions
 from polytome.tables.weight_columns import read_weights, weight_note
 
@@ -195,13 +196,13 @@ class Learner:
         return None if self.weight is None else joined(self.weights)
 
 
-def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: str) -> Encoder:
+def learn_from_fewer_frames(encoder: Encoder, frames: Callable[[], Iterable[Frame]], source: str) -> Encoder:
     """Learn means and levels again from some of the rows, as `learn_from_fewer` does from one
     frame.
 
     Args:
         encoder: of all rows.
-        frames: those of the rows to learn from, piece by piece.
+        frames: gives those of the rows to learn from, piece by piece.
         source: what messages call the whole table.
 
     Raises:
@@ -213,9 +214,9 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
         for column in encoder.columns
         if column.terms is not None
     }
-    for frame in frames:
+    for frame in frames():
         frame = encoder.align(frame)
-        for column in encoder.columns:
+        for column in encoder.read_columns:
             if column.terms is not None:
                 texts[column.name].see(frame[column.name])
                 continue
@@ -223,7 +224,7 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
             before, sum_before = seen.get(column.name, (np.zeros_like(counts), 0.0))
             seen[column.name] = (before + counts, sum_before + total)
     columns = []
-    for column in encoder.columns:
+    for column in encoder.read_columns:
         if column.terms is not None:
             columns.append(replace(column, terms=texts[column.name].terms()))
             continue
@@ -241,7 +242,7 @@ def learn_from_fewer_frames(encoder: Encoder, frames: Iterable[Frame], source: s
             rules = (encoder.missing, True, encoder.min_level_count)
             learned = category_column(source, column.name, words, n_gaps, *rules)
             columns.append(same_reference(learned, column, source))
-    return replace(encoder, columns=tuple(columns))
+    return learn_again(replace(encoder, columns=tuple(columns)), encoder, frames, source)
 
 
 class _SeenTexts:

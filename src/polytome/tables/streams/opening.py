@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,10 +21,8 @@ from polytome.rows.dask import as_workers
 from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
-from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
-from polytome.tables.readers.opening import kind_of_bytes
-from polytome.tables.readers.whereabouts import located, shown_name
-from polytome.tables.schemas import (
+from polytome.tables.kinds_of_files import kind_of_file
+from polytome.tables.named_columns import (
     find_column,
     find_columns,
     find_ids,
@@ -33,6 +32,10 @@ from polytome.tables.schemas import (
     name_written_numbers,
     note_positions,
 )
+from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
+from polytome.tables.readers.opening import kind_of_bytes
+from polytome.tables.readers.whereabouts import located, shown_name
+from polytome.tables.schemas import refuse_equal_names
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
 from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
@@ -43,7 +46,9 @@ from polytome.tables.streams.parquet import ParquetFile
 from polytome.tables.streams.places import SeenFile, files_of, unbounded
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
-from polytome.tables.table import check_min_level_count, given_names, keeping, kind_of_file, names_expected
+from polytome.tables.table import check_min_level_count, given_names, keeping, names_expected
+from polytome.tables.term_columns import with_term_columns
+from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
@@ -154,6 +159,7 @@ def open_rows(
     min_level_count: int = 1,
     text: Sequence[str] = (),
     text_options: TextOptions | None = None,
+    terms: Terms | None = None,
     memory: str | float | None = None,
     workers: Any = None,
     progress: Callable[[int, int], object] | None = None,
@@ -189,6 +195,8 @@ def open_rows(
         text: columns of text of which the terms are counted; see `read_table`. At most a million
             different terms of a column are kept, unless they are hashed.
         text_options: how; None for `TextOptions()`.
+        terms: columns that are made of others; see `terms_of`. Where knots are quantiles, and for
+            pairs of levels, the files are read once more, and the columns are kept meanwhile.
         memory: what the fit may take, such as "2GB", or a number of bytes; None for what is free.
         workers: who makes the passes of a fit: a `distributed.Client` of Dask, whose workers read
             the files under the same paths, or `polytome.rows.dask.DaskWorkers`; None for this
@@ -240,6 +248,10 @@ def open_rows(
                 "numbers, ids, names and min_level_count are for tables in files and in memory; bring the columns of a "
                 "data frame of a cluster into form there"
             )
+        if terms is not None:
+            raise ArgumentError(
+                "crosses, splines and powers: of a data frame of a cluster none are made; make columns of them there"
+            )
         if text:
             raise ArgumentError(
                 "text: of a data frame of a cluster no terms are counted; write it to Parquet files, and open these"
@@ -254,7 +266,7 @@ def open_rows(
     name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_header(header, kind, paths[0])
     if kind in ARRAYS:
-        options = drop or marks or categories or weight or dates or references or text
+        options = drop or marks or categories or weight or dates or references or text or terms
         if options or missing in ("drop", "mean") or unknown == "zero":
             raise ArgumentError(
                 f"{name}: drop, categories, dates, references, marks, weight, text, missing and unknown need named "
@@ -285,6 +297,7 @@ def open_rows(
     if not n_rows:
         raise FileError(f"{name}: has 0 rows and {len(read)} columns; there is nothing to read")
     held_bytes = max(file.held_bytes for file in files) + (_BYTES_OF_TEXTS if texts else 0)
+    held_bytes += 8 * n_rows * (0 if terms is None else terms.n_kept)
     check_memory(n_rows, piece_rows, len(read), held_bytes, limit, is_weighted=weight is not None)
     given = tuple(marks) if marks is not None else MISSING_MARKS if kind == "delimited" else ()
     rules = {"missing": missing, "unknown": unknown, "forced": forced, "marks": given, "weight": weight}
@@ -313,8 +326,12 @@ def open_rows(
         encoded, codes, weights, note = _without_incomplete(name, encoded, codes, weights)
         more = (*more, note)
         if texts:  # terms of rows that are left out are no terms of training
-            encoder = learn_from_fewer_frames(encoder, (frame for part in encoded for frame in part.frames()), name)
+            encoder = learn_from_fewer_frames(encoder, partial(_frames, encoded), name)
             encoded = [replace(part, encoder=encoder) for part in encoded]
+    if terms is not None:
+        encoder = with_term_columns(encoder, partial(_frames, encoded), name, terms)
+        refuse_equal_names(name, encoder)
+        encoded = [replace(part, encoder=encoder) for part in encoded]
     if weights is not None:
         check_some_weight(weights, name, str(weight))
     width = len(encoder.feature_names)
@@ -332,7 +349,7 @@ def _renamed(file: TableFile, names: Sequence[str]) -> TableFile:
     return replace(file, names=given_names(names, len(file.names), str(file.file)), headed=True)
 
 
-def _frames(parts: Sequence[TablePart]) -> Iterator[Frame]:
+def _frames(parts: Sequence[TablePart | EncodedPart]) -> Iterator[Frame]:
     """All rows, piece by piece."""
     for part in parts:
         yield from part.frames()

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
+from polytome.tables.arrays_of_files import labels_that_occur
 from polytome.tables.readers.libsvm import joined_labels
 from polytome.tables.readers.opening import InputFile
 from polytome.tables.streams.each_row import joined, smallest
 from polytome.tables.streams.learning import MOST_WORDS
-from polytome.tables.table import labels_that_occur
 
 Array = NDArray[Any]
 

@@ -14,8 +14,8 @@ from scipy import sparse
 from polytome.errors import ArgumentError, DataError
 from polytome.tables.encoder import Encoder
 from polytome.tables.frames import Frame
+from polytome.tables.named_columns import find_column, find_columns, find_weight, note_positions
 from polytome.tables.readers.columnar import import_pyarrow, table_frame
-from polytome.tables.schemas import find_column, find_columns, find_weight, note_positions
 from polytome.tables.streams.learning import Learner
 from polytome.tables.weight_columns import read_weights
 
