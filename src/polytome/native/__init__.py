@@ -24,6 +24,7 @@ from polytome.native.arrays import csr_entries, doubles, loss_name, reads_as_is
 from polytome.native.coordinate_ascent import DualSteps
 from polytome.native.descent import Box, Groups, descend, descend_in_groups
 from polytome.native.entries import PRODUCT_IN_OPERATIONS, products_pay
+from polytome.native.libsvm_lines import read_lines
 from polytome.native.side_by_side import Room, write_dense, write_sparse
 from polytome.native.stored_rows import FEW_ROWS, StoredRows, _passes
 from polytome.native.twins import TWINS, EachBlock, Whole, forms_derivatives
@@ -50,6 +51,7 @@ __all__ = [
     "hessian_operations",
     "instruction_set",
     "instruction_sets",
+    "libsvm_lines",
     "linked_scores",
     "makes_derivatives",
     "makes_dual_steps",
@@ -287,3 +289,14 @@ def rows_of_columns(
     starts = np.cumsum([0, *widths], dtype=np.int64)
     write = write_sparse if is_sparse else write_dense
     return write(instruction_set() is not None, columns, starts[:-1], int(starts[-1]), room or Room())
+
+
+def libsvm_lines(text: bytes) -> tuple[Array, Array, Array, Array] | None:
+    """Whole lines of libsvm text as labels, numbers of entries, columns from 0 and values; None
+    where they are for the reader in Python.
+
+    Example:
+        >>> libsvm_lines(b"# a comment is for Python") is None
+        True
+    """
+    return None if instruction_set() is None else read_lines(text)

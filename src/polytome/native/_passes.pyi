@@ -49,6 +49,13 @@ def sparse_table(
     indices: NDArray[Any],
     ends: NDArray[Any],
 ) -> int: ...
+def libsvm_lines(
+    text: bytes,
+    labels: NDArray[Any],
+    lengths: NDArray[Any],
+    columns: NDArray[Any],
+    values: NDArray[Any],
+) -> tuple[int, int]: ...
 
 class DenseRows:
     def __init__(

@@ -14,6 +14,7 @@
 #include "arguments.hpp"
 #include "descent.hpp"
 #include "interpreter.hpp"
+#include "libsvm_lines.hpp"
 #include "newton_step.hpp"
 #include "passes.hpp"
 #include "shares.hpp"
@@ -509,6 +510,20 @@ std::int64_t sparse_table(const std::vector<AnyVector>& columns, const Bounds& s
     return write_sparse(found, static_cast<Index>(rows), values.data(), indices.data(), ends.data());
 }
 
+// Rows and entries, -1 of either where Python has to read the text.
+std::pair<std::int64_t, std::int64_t> libsvm_lines(const nb::bytes& text, const Sums& labels, const Ends& lengths,
+                                                   const Places& columns, const Sums& values) {
+    const char* const begin = text.c_str();
+    const char* const end = begin + text.size();
+    const auto lines = static_cast<std::size_t>(std::count(begin, end, '\n')) + 1;
+    const auto colons = static_cast<std::size_t>(std::count(begin, end, ':'));
+    require(labels.shape(0) >= lines && lengths.shape(0) >= lines, "labels, lengths: need one entry for each line");
+    require(columns.shape(0) >= colons && values.shape(0) >= colons, "columns, values: need one entry for each colon");
+    const InterpreterReleased released;
+    const auto found = read_libsvm_lines(begin, end, labels.data(), lengths.data(), columns.data(), values.data());
+    return found ? std::pair{found->rows, found->entries} : std::pair<std::int64_t, std::int64_t>{-1, -1};
+}
+
 }  // namespace
 
 NB_MODULE(_passes, module) {
@@ -530,6 +545,8 @@ NB_MODULE(_passes, module) {
     module.def("dense_table", &dense_table, "columns"_a, "starts"_a.noconvert(), "X"_a.noconvert());
     module.def("sparse_table", &sparse_table, "columns"_a, "starts"_a.noconvert(), "values"_a.noconvert(),
                "indices"_a.noconvert(), "ends"_a.noconvert());
+    module.def("libsvm_lines", &libsvm_lines, "text"_a, "labels"_a.noconvert(), "lengths"_a.noconvert(),
+               "columns"_a.noconvert(), "values"_a.noconvert());
     nb::class_<DenseRows>(module, "DenseRows")
         .def(nb::init<const AnyMatrix&, bool, const AnyMatrix&, const AnyMatrix&, const Numbers&, const Bounds&, int>(),
              "X"_a.noconvert(), "single"_a, "target"_a.noconvert(), "offset"_a.noconvert(), "weight"_a.noconvert(),

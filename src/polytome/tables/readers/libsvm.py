@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from polytome import native
 from polytome.errors import DataError
 from polytome.tables.frames import EXACT, NumberCells
 from polytome.tables.readers.arrays import COLUMN_BYTES
@@ -170,6 +171,8 @@ def _parse(text: bytes, last: int | None) -> Lines | None:
 
     It goes on with a line after the index `last`, or begins one where that is None.
     """
+    if last is None and (found := native.libsvm_lines(text)) is not None:
+        return Lines(*found, head=0)
     raw = np.frombuffer(text, dtype=np.uint8)
     blank = raw <= ord(" ")
     starts = np.flatnonzero(~blank & np.concatenate([[True], blank[:-1]]))
