@@ -5,8 +5,10 @@ for name in LOSSES:
 X = REPRESENTATIONS[name](integers(rng, n, d), tmp_path);  dense twin: twin(name, dense)
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,32 @@ SOLVERS: dict[str, Solver] = {
 }
 
 Representation = Callable[[Array, Path], Any]
+
+
+def of_each(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Below `given`: each example goes through all of these as `name`.
+
+    To draw an example takes longer than to look at it, so one is not drawn for each name again.
+    """
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(test)
+        drawn = signature.replace(parameters=[each for each in signature.parameters.values() if each.name != "name"])
+
+        @wraps(test)
+        def tests(*args: Any, **settings: Any) -> None:
+            example = drawn.bind(*args, **settings).arguments
+            for name in names:
+                try:
+                    test(name=name, **example)
+                except Exception as error:
+                    error.add_note(f"of {name!r}")
+                    raise
+
+        tests.__signature__ = drawn  # type: ignore[attr-defined]
+        return tests
+
+    return decorate
 
 
 def integers(rng: np.random.Generator, n: int, d: int) -> Array:

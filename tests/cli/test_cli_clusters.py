@@ -70,7 +70,7 @@ def test_workers_read_no_data_set() -> None:
 def test_ctrl_c_stops_at_the_next_iterate_and_ends_the_workers(tmp_path: Path) -> None:
     written(tmp_path)
     out = tmp_path / "model.safetensors"
-    options = ["--workers", "2", "--solver", "gradient-descent", "--tol", "1e-13", "--max-iter", "1000000"]
+    options = ["--workers", "1", "--solver", "gradient-descent", "--tol", "1e-13", "--max-iter", "1000000"]
     words = ["train", str(tmp_path), "--target", "y", *options, "--out", str(out)]
     command = [sys.executable, "-c", PRESSES_CTRL_C, *words]
     log = tmp_path / "log.txt"

@@ -36,10 +36,10 @@ DATA = {
     "iris": load_iris(return_X_y=True),
     "wine": load_wine(return_X_y=True),
     "breast cancer": load_breast_cancer(return_X_y=True),
-    "digits": load_digits(return_X_y=True),
+    "digits": tuple(each[::3] for each in load_digits(return_X_y=True)),
     "two clouds": clouds(2),
     "three clouds": clouds(3),
-    "eight clouds": clouds(8, d=2),
+    "eight clouds": clouds(8, n=250, d=2),
     "skewed": skewed(),
 }
 SETTINGS = [

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.losses.pairwise import PairwiseSigmoids
-from registry import LOSSES
+from registry import LOSSES, of_each
 
 EPS = np.finfo(np.float64).eps
 SCORES = [0, 1e-8, -1e-8, 37, -37, 1e3, -1e3]
@@ -119,8 +119,8 @@ def test_curvature_is_the_derivative_of_the_gradient(name, rng):
         assert_allclose(H[:, :, k], slope, rtol=1e-9, atol=1e-10)
 
 
-@by_loss
 @given(scores=scores_of_any_size)
+@of_each(LOSSES)
 def test_curvature_lies_between_zero_and_the_smoothness(name, scores):
     loss, target = case(name)
     eigenvalues = np.linalg.eigvalsh(hessian(loss, scores[:, : loss.n_outputs], target))
@@ -133,8 +133,8 @@ def has_canonical_link(loss):
     return loss.is_cross_entropy or isinstance(loss, Squared)
 
 
-@by_loss
 @given(scores=scores_of_any_size, seed=seeds)
+@of_each(LOSSES)
 def test_no_loss_is_negative_and_no_residual_larger_than_is_said(name, scores, seed):
     loss, target = case(name, seed)
     value, gradient = loss.value_and_gradient(scores[:, : loss.n_outputs], target)
@@ -143,8 +143,8 @@ def test_no_loss_is_negative_and_no_residual_larger_than_is_said(name, scores, s
     assert (np.abs(gradient) <= loss.largest_residual).all()
 
 
-@by_loss
 @given(scores=scores_of_moderate_size, directions=scores_of_moderate_size)
+@of_each(LOSSES)
 def test_curvature_changes_no_faster_than_the_self_concordance(name, scores, directions):
     """Along a line, by at most a factor of `exp(M r t)`, r being the range of the direction."""
     loss, target = case(name)
@@ -161,8 +161,8 @@ def test_curvature_changes_no_faster_than_the_self_concordance(name, scores, dir
         assert (along(z + t * v) <= along(z) * factor * (1 + 1e-9) + 1e-12 * (v * v).sum(axis=1)).all()
 
 
-@by_loss
 @given(share=arrays(np.float64, 3, elements=st.floats(-1, 1)), scores=scores_of_moderate_size, seed=seeds)
+@of_each(LOSSES)
 def test_room_keeps_its_promise(name, share, scores, seed):
     """By the residuals of one prediction for all rows, or by the same change to those of any
     scores."""
@@ -219,8 +219,8 @@ def test_nothing_passed_in_is_changed(name, rng):
         assert len(answer) == ROWS
 
 
-@by_loss
 @given(scores=scores_of_any_size, seed=seeds)
+@of_each(LOSSES)
 def test_fenchel_young_is_an_equality_at_the_gradient(name, scores, seed):
     loss, target = case(name, seed)
     scores = scores[:, : loss.n_outputs]
@@ -230,8 +230,8 @@ def test_fenchel_young_is_an_equality_at_the_gradient(name, scores, seed):
     assert (np.abs(total - (scores * gradient).sum(axis=1)) <= 1e-13 * size).all()
 
 
-@by_loss
 @given(scores=scores_of_moderate_size, q=fractions, seed=seeds)
+@of_each(LOSSES)
 def test_young_inequality_holds_at_every_feasible_dual(name, scores, q, seed):
     loss, target = case(name, seed)
     scores, q = scores[:, : loss.n_outputs], q[:, : loss.n_outputs]
@@ -268,8 +268,8 @@ def test_sigmoid_conjugate_is_infinite_outside_zero_and_one(name, q, finite):
     assert not np.isnan(conjugate).any()
 
 
-@by_loss
 @given(seed=seeds)
+@of_each(LOSSES)
 def test_null_scores_are_the_best_constant(name, seed):
     loss, target = case(name, seed)
     weight = np.random.default_rng(seed).uniform(0.1, 3, ROWS)
@@ -280,8 +280,8 @@ def test_null_scores_are_the_best_constant(name, seed):
     assert_allclose(loss.canonical(scores[None])[0], scores, atol=1e-14)
 
 
-@by_loss
 @given(scores=scores_of_moderate_size, seed=seeds)
+@of_each(LOSSES)
 def test_margin_is_positive_exactly_where_the_prediction_is_right(name, scores, seed):
     loss, target = case(name, seed)
     scores = scores[:, : loss.n_outputs]
@@ -301,8 +301,8 @@ def test_margin_is_positive_exactly_where_the_prediction_is_right(name, scores, 
             np.testing.assert_array_equal(margin[i], np.where(own, np.where(y[i], scores[i], -scores[i]), np.inf))
 
 
-@by_loss
 @given(W=arrays(np.float64, (4, 3), elements=st.floats(-9, 9)), shift=arrays(np.float64, 4, elements=st.floats(-9, 9)))
+@of_each(LOSSES)
 def test_canonical_coefficients_predict_the_same_with_least_norm(name, W, shift):
     loss, _ = case(name)
     W = W[:, : loss.n_outputs]

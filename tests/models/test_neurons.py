@@ -36,7 +36,11 @@ from registry import REPRESENTATIONS, integers, twin
 IRIS = load_iris()
 SETOSA_OR_NOT = (IRIS.data, (IRIS.target == 0).astype(int))
 OVERLAPPING = (StandardScaler().fit_transform(IRIS.data[50:]), IRIS.target[50:] - 1)
-NEURONS = {"perceptron": Perceptron(epochs=10), "adaline": Adaline(), "sigmoid": SigmoidNeuron(learning_rate=0.5)}
+NEURONS = {
+    "perceptron": Perceptron(epochs=10),
+    "adaline": Adaline(epochs=10),
+    "sigmoid": SigmoidNeuron(learning_rate=0.5, epochs=10),
+}
 
 by_neuron = pytest.mark.parametrize("neuron", NEURONS.values(), ids=NEURONS)
 
@@ -321,7 +325,7 @@ def test_every_representation_gives_the_same_neuron(neuron: object, representati
     dense = integers(rng, 40, 5)
     exact, y = twin(representation, dense), rng.integers(0, 2, 40)
     X = REPRESENTATIONS[representation](dense, tmp_path)
-    gentle = clone(neuron).set_params(epochs=10)
+    gentle = clone(neuron).set_params(epochs=3)
     gentle = gentle if isinstance(neuron, Perceptron) else gentle.set_params(learning_rate=1e-3)
     model, plain = clone(gentle).fit(X, y), clone(gentle).fit(exact, y)
     np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-13)

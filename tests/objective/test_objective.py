@@ -17,7 +17,7 @@ from polytome.passes.gradients import _weighted_grams
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import Columns, as_rows
 from polytome.solvers import Newton, minimize
-from registry import LOSSES, PENALTIES
+from registry import LOSSES, PENALTIES, of_each
 
 N, D = 60, 4
 COLUMNS = Columns(np.array([0.5, -1.0, 0.0, 2.0]), np.array([1.0, 0.5, 2.0, 0.1]))
@@ -203,8 +203,8 @@ def sums(objective, W):
     return value, gradient, objective.hessian(W), product, objective.intercept_hessian(W), null, null_value
 
 
-@pytest.mark.parametrize("name", LOSSES)
 @given(seed=st.integers(0, 2**32 - 1))
+@of_each(LOSSES)
 def test_weights_count_how_often_a_row_occurs(name, seed):
     rng = np.random.default_rng(seed)
     loss, target = LOSSES[name](rng, 6)

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome.errors import ArgumentError
 from polytome.penalties import L2, Bounded, ElasticNet, NoPenalty, WeightedL2
+from registry import of_each
 
 inf = np.inf
 BOUNDED = {
@@ -35,9 +36,9 @@ def smooth(penalty, W):
     return float((penalty.quadratic * W * W).sum()) / 2
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(U=coefficients, V=coefficients, step=steps)
+@of_each(BOUNDED)
 def test_no_other_point_within_has_a_smaller_proximal_value(name, U, V, step):
     penalty = BOUNDED[name]
 
@@ -50,9 +51,9 @@ def test_no_other_point_within_has_a_smaller_proximal_value(name, U, V, step):
     assert penalty.value(V) == inf or (penalty.nearest(V) == V).all()
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(W=coefficients, dual=coefficients, step=steps)
+@of_each(BOUNDED)
 def test_value_conjugate_and_distance_agree(name, W, dual, step):
     """Young's inequality at every dual, an equality at a subgradient, where the distance is 0."""
     penalty = BOUNDED[name]
@@ -67,9 +68,9 @@ def test_value_conjugate_and_distance_agree(name, W, dual, step):
     assert_allclose(penalty.distance(-subgradient, V), 0, atol=1e-12 * size)
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(dual=coefficients)
+@of_each(BOUNDED)
 def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual):
     penalty = BOUNDED[name]
     multiple = penalty.feasible_multiple(dual)
@@ -78,9 +79,9 @@ def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual
     assert multiple == 1 or np.isinf(penalty.conjugate((multiple + 1e-6) * dual))
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(G=coefficients, W=coefficients)
+@of_each(BOUNDED)
 def test_the_distance_is_that_of_the_steepest_descent_within(name, G, W):
     penalty = BOUNDED[name]
     W = penalty.nearest(np.where(np.abs(W) < 1e-3, 0.0, W))
@@ -96,9 +97,9 @@ def test_the_distance_is_that_of_the_steepest_descent_within(name, G, W):
         assert abs(max(slopes) - fall[j, k]) <= 1e-4 * (1 + np.abs(W).max() ** 2 + abs(G[j, k]))
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(W=coefficients, G=coefficients, more=arrays(np.float64, SHAPE, elements=st.floats(-1, 1)), size=st.floats(0, 9))
+@of_each(BOUNDED)
 def test_the_share_of_a_gap_is_fenchels_and_no_error_of_the_gradient_makes_it_false(name, W, G, more, size):
     penalty = BOUNDED[name]
     W = penalty.nearest(W)
@@ -132,9 +133,9 @@ def test_where_nothing_bounds_a_coefficient_its_size_does(G, w, more):
     assert share - 1e-12 * (1 + share) <= found <= share + 1e-12 * (1 + w + largest * 4)
 
 
-@by_penalty
 @settings(max_examples=40)
 @given(G=arrays(np.float64, SHAPE, elements=st.floats(-2, 2)), radius=st.floats(0, 0.5))
+@of_each(BOUNDED)
 def test_proved_zeros_are_zero_at_every_gradient_near(name, G, radius):
     penalty = BOUNDED[name]
     zeros = penalty.proved_zeros(G, np.zeros((4, 1)), np.full(4, radius))

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from polytome.errors import ArgumentError
 from polytome.penalties import L2, ElasticNet, GroupLasso, NoPenalty, WeightedL2, by_column
 from registry import PENALTIES as SMOOTH
-from registry import PENALTIES_WITH_REST
+from registry import PENALTIES_WITH_REST, of_each
 
 PENALTIES = SMOOTH | PENALTIES_WITH_REST
 by_penalty = pytest.mark.parametrize("name", PENALTIES)
@@ -47,8 +47,8 @@ def test_closed_forms():
     assert_array_equal(by_column(weighted.quadratic), [1.0, 0.0])
 
 
-@by_penalty
 @given(W=coefficients)
+@of_each(PENALTIES)
 def test_what_a_penalty_says_of_itself_is_so(name, W):
     """Zero where it is nothing; the quadratic part where it has no rest, and then the proximal map
     moves nothing."""
@@ -81,8 +81,8 @@ def test_a_penalty_is_rotation_invariant_if_it_says_so(name, rng):
     assert (penalty.value(Q @ W) == pytest.approx(penalty.value(W), rel=1e-12)) == penalty.is_rotation_invariant
 
 
-@by_penalty
 @given(W=coefficients, dual=coefficients)
+@of_each(PENALTIES)
 def test_young_inequality_holds_at_every_dual(name, W, dual):
     penalty = PENALTIES[name]
     bound = float(np.vdot(W, dual))
@@ -90,8 +90,8 @@ def test_young_inequality_holds_at_every_dual(name, W, dual):
     assert total >= bound - 1e-12 * (1 + abs(bound))
 
 
-@by_penalty
 @given(U=coefficients, step=st.floats(0.01, 10))
+@of_each(PENALTIES)
 def test_value_prox_conjugate_and_distance_agree_at_a_proximal_point(name, U, step):
     """At `V = prox(U)`, `(U - V) / step` is a subgradient of the rest: so with the quadratic part's
     gradient it is one of the penalty, where Fenchel and Young's inequality is an equality and the
@@ -107,8 +107,8 @@ def test_value_prox_conjugate_and_distance_agree_at_a_proximal_point(name, U, st
     assert_allclose(penalty.distance(-subgradient, V), 0, atol=1e-12 * size)
 
 
-@by_penalty
 @given(U=coefficients, V=coefficients, step=st.floats(0.01, 10))
+@of_each(PENALTIES)
 def test_no_other_point_has_a_smaller_proximal_value(name, U, V, step):
     penalty = PENALTIES[name]
 
@@ -119,8 +119,8 @@ def test_no_other_point_has_a_smaller_proximal_value(name, U, V, step):
     assert size(penalty.prox(U, step)) <= size(V) * (1 + 1e-12) + 1e-9
 
 
-@by_penalty
 @given(dual=coefficients)
+@of_each(PENALTIES)
 def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual):
     penalty = PENALTIES[name]
     multiple = penalty.feasible_multiple(dual)
@@ -131,8 +131,8 @@ def test_the_feasible_multiple_is_the_largest_with_a_finite_conjugate(name, dual
         assert penalty.feasible_multiple(feasible(penalty, dual)) == 1
 
 
-@by_penalty
 @given(dual=coefficients)
+@of_each(PENALTIES)
 def test_without_a_rest_the_conjugate_is_the_square_of_the_dual_norm_over_twice_the_modulus(name, dual):
     penalty = PENALTIES[name]
     norm = np.sqrt((penalty.weights * dual * dual).sum())
@@ -143,8 +143,8 @@ def test_without_a_rest_the_conjugate_is_the_square_of_the_dual_norm_over_twice_
         assert conjugate <= square * (1 + 1e-12) if penalty.has_rest else conjugate == pytest.approx(square, rel=1e-12)
 
 
-@by_penalty
 @given(U=coefficients, other=coefficients)
+@of_each(PENALTIES)
 def test_the_modulus_is_that_of_strong_convexity_in_the_norm_of_the_weights(name, U, other):
     penalty = PENALTIES[name]
     W = penalty.prox(U, 0.7)
@@ -155,8 +155,8 @@ def test_the_modulus_is_that_of_strong_convexity_in_the_norm_of_the_weights(name
     assert penalty.value(other) >= below - 1e-12 * size
 
 
-@by_penalty
 @given(G=coefficients, W=coefficients, zeros=arrays(bool, SHAPE))
+@of_each(PENALTIES)
 def test_the_distance_is_that_of_the_steepest_descent(name, G, W, zeros):
     """The distance from the subdifferential is how fast `<G, W> + penalty(W)` falls at most, per
     unit of length: no direction tried falls faster, and the projected one as fast."""

@@ -178,6 +178,12 @@ LARGE = {
     "regions-2": 90,
 }
 
+ONE_OF_EACH = (
+    *("convergence", "rates", "penalty", "coefficients-2", "regions", "sigmoid", "simplex", "confusion-2"),
+    *("calibration-10", "roc-2", "precision-10", "path-3", "cross-validation", "stability-2", "forest-3"),
+    *("effect-3", "residuals-3", "influence-3", "why-3"),
+)
+
 
 def again(display: plots.display.Display) -> plots.display.Display:
     """A display of the same numbers, not drawn yet."""
@@ -210,10 +216,13 @@ def test_every_axis_says_what_it_shows_and_no_text_covers_another(name: str, mon
 
 
 @pytest.mark.parametrize("name", DRAW)
-def test_svg_is_the_same_in_two_runs_and_small(name: str) -> None:
-    svg = svg_of(name)
-    assert drawing.svg_bytes(again(drawn(name)).plot().figure_) == svg
-    assert len(svg) < 1000 * LARGE.get(name, 80)
+def test_svg_is_small(name: str) -> None:
+    assert len(svg_of(name)) < 1000 * LARGE.get(name, 80)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_svg_is_the_same_in_two_runs(name: str) -> None:
+    assert drawing.svg_bytes(again(drawn(name)).plot().figure_) == svg_of(name)
 
 
 @pytest.mark.parametrize("name", ["roc-2", "coefficients-3"])
@@ -728,7 +737,8 @@ def test_what_cannot_be_drawn_is_refused_with_a_reason(name: str) -> None:
 
 def test_displays_are_public_sorted_and_loaded_lazily() -> None:
     assert plots.__all__ == sorted(plots._HOMES)
-    assert {type(drawn(name)).__name__ for name in DRAW} == set(plots.__all__)
+    for names in (DRAW, ONE_OF_EACH):
+        assert {type(drawn(name)).__name__ for name in names} == set(plots.__all__)
     assert set(plots.__all__) <= set(dir(plots))
     with pytest.raises(AttributeError, match="no attribute 'PieDisplay'"):
         plots.PieDisplay  # noqa: B018

@@ -467,7 +467,7 @@ def test_scikit_learns_diagram_has_objective_and_certificate_below():
 def test_a_report_on_mnist_is_small_enough_to_send(chromium, tmp_path):
     folder = Path(os.environ["POLYTOME_DATA"])
     model, path = tmp_path / "mnist.safetensors", tmp_path / "mnist.html"
-    done = run("train", "mnist", "--data", folder, "--tol", "1e-3", "--out", model, "--report", path)
+    done = run("train", "mnist", "--data", folder, "--tol", "1e-2", "--out", model, "--report", path)
     assert done.exit_code == 0, done.output
     html = path.read_text(encoding="utf-8")
     assert len(html) < 3_000_000
