@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from polytome._version import __version__ as __version__
 
+TYPE_CHECKING = False  # as type checkers read it: to import typing takes longer than all the rest here
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from polytome.certificates.certificate import Certificate
     from polytome.configuration import show_config
     from polytome.errors import PolytomeError

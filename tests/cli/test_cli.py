@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer import Context
+from typer.main import get_command
 
 from commands import PRESSES_CTRL_C, done, run
 from exported_models import data_folder
 from file_makers import CSV, IMAGES, LABELS, idx_bytes
 from polytome import LogisticRegression, cli
 from polytome._version import __version__
+from polytome.cli.app import app
 from polytome.cli.interruption import Interruption
 from polytome.cli.option_values import weights_of
 from polytome.files.model_file import load
@@ -526,6 +529,7 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
         if name.startswith("polytome.cli.") or name.partition(".")[0] == module:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(sys, "argv", ["polytome", "datasets"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert (
@@ -542,11 +546,28 @@ def started(*words: object, **settings: Any) -> subprocess.Popen[str]:
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     code = (
         "import sys; from polytome.cli.app import app; app(['--help'], standalone_mode=False); "
-        "sys.exit(', '.join({'numpy', 'scipy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
+        "sys.exit(', '.join({'numpy', 'scipy', 'sklearn', 'pyarrow', 'rich', 'polytome.cli.train'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.stderr.strip() == ""
     assert "Commands:" in result.stdout
+
+
+def test_help_shows_of_each_command_what_its_own_help_begins_with() -> None:
+    group = get_command(app)
+    context = Context(group)
+    names = group.list_commands(context)  # type: ignore[attr-defined]
+    assert len(names) == 19
+    for name in names:
+        _, command, rest = group.resolve_command(context, [name, "--json"])  # type: ignore[attr-defined]
+        assert (command.name, rest) == (name, ["--json"])
+        assert group.commands[name].get_short_help_str(200) == command.get_short_help_str(200)  # type: ignore[attr-defined]
+
+
+def test_a_command_that_is_mistyped_is_guessed() -> None:
+    result = run("evalaute")
+    assert result.exit_code == 2
+    assert "Did you mean 'evaluate'?" in result.output
 
 
 def test_in_a_pipe_there_is_no_colour_no_box_and_no_live_line() -> None:

@@ -5,12 +5,13 @@ from inspect import signature
 from typing import Annotated
 
 import pytest
+from typer.main import get_command
 
 from commands import run
 from polytome.cli.app import app
 from polytome.cli.option_groups import Without, with_single_options
 
-COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+COMMANDS = list(get_command(app).commands)
 
 
 @dataclass(frozen=True)

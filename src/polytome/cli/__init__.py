@@ -20,6 +20,8 @@ def main() -> None:
     """Run the command line and end the process with its exit status."""
     try:
         from polytome.cli.app import app
+
+        app()
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
@@ -27,4 +29,3 @@ def main() -> None:
         sys.exit(f'Error: the command line needs {package}, which is not installed: pip install "polytome[cli]"')
     except KeyboardInterrupt:  # the commands, which set this later, are not imported yet
         sys.exit(130)
-    app()

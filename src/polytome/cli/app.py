@@ -4,40 +4,70 @@ exit status."""
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from polytome._version import __version__
-from polytome.cli.card import card
-from polytome.cli.check_sources import check_sources
-from polytome.cli.compare import compare
-from polytome.cli.config import with_config
-from polytome.cli.datasets import datasets
-from polytome.cli.diagnose import diagnose
-from polytome.cli.evaluate import evaluate
-from polytome.cli.explain import explain
-from polytome.cli.export import export
-from polytome.cli.infer import infer
-from polytome.cli.lesson import lesson
-from polytome.cli.option_groups import with_single_options
 from polytome.cli.output import printable
-from polytome.cli.plan import plan
-from polytome.cli.play import play
-from polytome.cli.predict import predict
-from polytome.cli.report import report
-from polytome.cli.runs import runs
-from polytome.cli.serve import serve
-from polytome.cli.train import train
-from polytome.cli.tune import tune
-from polytome.cli.verify import verify
 
 __all__ = ["app"]
 
 
-class _OneLineErrors(TyperGroup):
-    """Turns expected errors into one line on stderr and exit status 1, Ctrl-C into 130."""
+_COMMANDS = {
+    "train": "Train a model and say how far it is from the optimum.",
+    "tune": "Choose the penalty by cross-validation, and train the model with it.",
+    "plan": "Say what a fit will cost, in passes, seconds and memory, before it is made.",
+    "predict": "Predict each row of a file, as CSV.",
+    "evaluate": "Compare a model's predictions with true labels.",
+    "compare": "Compare two models on the same rows: is one better, or is it chance?",
+    "runs": "List the runs that polytome train --log-to kept, or compare some of them.",
+    "explain": "Show a model's objective, its certificate and its largest coefficients.",
+    "diagnose": "Say whether classes are separated, and which columns are sums of others.",
+    "infer": "Fit a formula and print coefficients with standard errors.",
+    "verify": "Confirm or refute a model's certificate on the data of its fit.",
+    "report": "Write a report on a model: one HTML file that needs no network.",
+    "card": "Write a model card: data, objective, certificate, metrics and limits.",
+    "serve": "Serve a model: a page to try it, and predictions over HTTP.",
+    "play": "Watch gradient descent learn, step by step, in the browser.",
+    "export": "Write a model for programs that run without Polytome.",
+    "datasets": "List the built-in data sets and whether they are already on this machine.",
+    "lesson": "List the lessons, print one, or write them as pages.",
+    "check-sources": "Recompute every number and identity of the source documents.",
+}
+"""The commands in the order of the help, each with the first sentence of its own: the help imports
+none of them."""
+
+# Those with options worth keeping.
+_WITH_CONFIG = ("train", "tune", "plan", "predict", "evaluate", "compare", "diagnose", "infer", "verify", "report")
+
+
+def _command(name: str) -> Any:
+    """The command with all its options; only now is it imported."""
+    from polytome.cli.config import with_config
+    from polytome.cli.option_groups import with_single_options
+
+    function = name.replace("-", "_")
+    single = with_single_options(getattr(import_module(f"polytome.cli.{function}"), function))
+    alone = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    alone.command(name)(with_config(single) if name in _WITH_CONFIG else single)
+    return get_command(alone)
+
+
+class _Commands(TyperGroup):
+    """Makes the one command that is called, and turns expected errors into one line on stderr and
+    exit status 1, Ctrl-C into 130."""
+
+    def __init__(self, **settings: Any) -> None:
+        commands = {name: TyperCommand(name, help=sentence) for name, sentence in _COMMANDS.items()}
+        super().__init__(**{**settings, "commands": commands})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _command(command.name), rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`
@@ -73,7 +103,7 @@ def _refuse_passwords(args: list[str]) -> None:
 
 
 app = typer.Typer(
-    cls=_OneLineErrors,
+    cls=_Commands,
     rich_markup_mode=None,  # plain help looks the same in a terminal, a pipe and a log
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -106,33 +136,3 @@ def polytome(
     Exit status: 0 done, 1 an error (one line says which), 2 a wrong option, 3 no
     certificate that holds (--strict), 130 stopped by Ctrl-C.
     """
-
-
-_COMMANDS = (
-    train,
-    tune,
-    plan,
-    predict,
-    evaluate,
-    compare,
-    runs,
-    explain,
-    diagnose,
-    infer,
-    verify,
-    report,
-    card,
-    serve,
-    play,
-    export,
-    datasets,
-    lesson,
-    check_sources,
-)
-
-# Those with options worth keeping.
-_WITH_CONFIG = (train, tune, plan, predict, evaluate, compare, diagnose, infer, verify, report)
-
-for command in _COMMANDS:
-    single = with_single_options(command)
-    app.command()(with_config(single) if command in _WITH_CONFIG else single)

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from polytome.plain.values import plain
+
+if TYPE_CHECKING:  # rich takes as long to import as the help takes
+    from rich.console import Console
 
 __all__ = [
     "command_line",
@@ -38,12 +38,14 @@ def command_line(context: typer.Context) -> str:
     return shlex.join(["polytome", *context.meta["polytome.arguments"]])
 
 
-def make_console(stderr: bool = False) -> Console:
+def make_console(stderr: bool = False, quiet: bool = False) -> Console:
     """A console that prints text as it is, and respects NO_COLOR and whether the output is a
-    terminal."""
+    terminal; a quiet one prints nothing."""
+    from rich.console import Console
+
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     console.width = min(console.width, _WIDEST)
-    console.quiet = _IS_QUIET.get() and not stderr
+    console.quiet = quiet or (_IS_QUIET.get() and not stderr)
     return console
 
 
@@ -76,6 +78,8 @@ def show_notes(notes: Iterable[str]) -> None:
 
 def show_warning(sentence: str) -> None:
     """Print a warning that does not stop the command."""
+    from rich.text import Text
+
     make_console(stderr=True).print(Text(f"Warning: {sentence}", style="yellow"), soft_wrap=True)
 
 
@@ -87,5 +91,8 @@ def live_line() -> Iterator[Callable[[str], None]]:
     if not console.is_terminal or _IS_QUIET.get():
         yield lambda _: None
         return
+    from rich.live import Live
+    from rich.text import Text
+
     with Live(Text(""), console=console, transient=True, refresh_per_second=8) as live:
         yield lambda text: live.update(Text(printable(text), style="dim", no_wrap=True, overflow="ellipsis"))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from polytome.cli.output import show_notes
 from polytome.cli.show import show_facts, show_table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from polytome.evaluation.intervals import Estimate
     from polytome.evaluation.recalibration import Recalibration
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from polytome.cli.output import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from polytome.certificates.certificate import Certificate
     from polytome.evaluation.explain import Coefficient
     from polytome.evaluation.intervals import Estimate
@@ -35,6 +34,9 @@ _MOST_CLASSES = 20
 
 def show_facts(console: Console, facts: Mapping[str, str | Text]) -> None:
     """Print names on the left and their values on the right."""
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True, width=11)
     grid.add_column()
@@ -48,6 +50,9 @@ def show_table(
 ) -> None:
     """Print a table; columns whose cells are all numbers are aligned to the right, and the cells of
     the column `whole`, which are to be copied, are never divided."""
+    from rich.table import Table
+    from rich.text import Text
+
     console.print()
     console.print(Text(printable(title), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
@@ -63,6 +68,8 @@ def show_table(
 
 def show_certificate(console: Console, certificate: Certificate) -> None:
     """Print the sentence of a certificate, green where it holds."""
+    from rich.text import Text
+
     style = "green" if certificate.holds else "yellow"
     show_facts(console, {"Certificate": Text(str(certificate), style=style)})
 
@@ -198,6 +205,8 @@ def show_coefficients(
     """Print coefficients class by class; in a binary model with their odds ratios; those of levels
     with the level that they are against, or what a level is compared with; where deviations are
     known their effect per deviation; and what is said of terms."""
+    from rich.text import Text
+
     if not coefficients:
         console.print("\nEvery coefficient is zero.")
         return

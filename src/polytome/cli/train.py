@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from polytome.cli.beside_streams import (
     check_beside_streams,
@@ -55,6 +54,8 @@ from polytome.cli.text_options import TextGroup
 from polytome.cli.training_outcome import Asked, Material, finish
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from polytome.files.sources import Source
     from polytome.models.logistic import LogisticRegression
     from polytome.solvers import Progress
@@ -289,7 +290,7 @@ def _train(
     from polytome.files.sources import fit_source
 
     counts = class_counts(rows.y)
-    console = Console(quiet=True) if asked.as_json else make_console()
+    console = make_console(quiet=asked.as_json)
     with Interruption() as interruption:
         _show_data(console, rows, counts)
         model = _fitted(settings, interruption, lambda model: fit_source(model, rows, command=command, offset=offset))
@@ -378,7 +379,7 @@ def _train_streamed(
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows
 
-    console = Console(quiet=True) if asked.as_json else make_console()
+    console = make_console(quiet=asked.as_json)
     with Interruption() as interruption:
         began = time.perf_counter()
         with live_line() as say:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from polytome.cli.decide import Wanted
 from polytome.cli.fit_words import solver_words, stop_words
@@ -26,6 +25,8 @@ from polytome.cli.show import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from polytome.evaluation.metrics import Evaluation
     from polytome.evaluation.recalibration import Recalibration
     from polytome.models.logistic import LogisticRegression

@@ -366,15 +366,13 @@ def _tune(
     """Choose, save, and show each result as soon as it is available."""
     import warnings
 
-    from rich.console import Console
-
     from polytome.evaluation.metrics import class_counts, evaluate
     from polytome.files.tuned import path_of_source, tune_source
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.report.tuned import Tuned
 
     counts = class_counts(rows.y)
-    console = Console(quiet=True) if as_json else make_console()
+    console = make_console(quiet=as_json)
     n_rows, n_features = rows.X.shape
     size = f"{n_rows:,} rows, {n_features:,} features, {len(counts)} classes"
     show_facts(console, {"Data": f"{rows.name}: {size}", "Classes": balance(counts)})
