@@ -363,8 +363,8 @@ def test_a_factor_that_has_no_degrees_of_freedom_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("kind", ["HC0", "HC1", "robust", "cluster", "cluster-HC1"])
 def test_robust_score_tests_are_those_of_boos(kind: str, n_classes: int) -> None:
-    """By their definition, at the fit without the columns that are tested (statsmodels 0.15 has HC0's
-    with centred scores)."""
+    """By their definition, at the fit without the columns that are tested (statsmodels 0.15 has
+    that of HC0 with centred scores)."""
     rng = np.random.default_rng(n_classes)
     n = 150
     X, clusters = rng.normal(size=(n, 3)), rng.integers(0, 20, n)
