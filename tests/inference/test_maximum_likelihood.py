@@ -363,8 +363,8 @@ def test_a_factor_that_has_no_degrees_of_freedom_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("kind", ["HC0", "HC1", "robust", "cluster", "cluster-HC1"])
 def test_robust_score_tests_are_those_of_boos(kind: str, n_classes: int) -> None:
-    """By their definition, at the fit without the columns that are tested (statsmodels 0.15 has HC0's
-    with centred scores)."""
+    """By their definition, at the fit without the columns that are tested (statsmodels 0.15 has
+    that of HC0 with centred scores)."""
     rng = np.random.default_rng(n_classes)
     n = 150
     X, clusters = rng.normal(size=(n, 3)), rng.integers(0, 20, n)
@@ -398,3 +398,17 @@ def test_there_is_no_score_test_beside_corrections_by_cluster() -> None:
     result = summarize(LogisticRegression(C=np.inf).fit(X, y), X, y, covariance="CR2", clusters=np.arange(60) % 12)
     with pytest.raises(ArgumentError, match="compares likelihoods"):
         result.test("feature_1", "score")
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e-6, 1e13])
+def test_the_scale_of_weights_changes_no_digit(scale: float) -> None:
+    """Though the fit that the table begins with is a coarse one."""
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(300, 2)), rng.uniform(0.5, 2, 300)
+    y = (X @ [3.0, 1.0] + rng.logistic(size=300) > 0).astype(int)
+    results = []
+    for own in (weight, weight * scale):
+        model = LogisticRegression(C=np.inf, tol=1e-3).fit(X, y, own)
+        results.append(summarize(model, X, y, weights=own, weights_are="sampling"))
+    assert_allclose(results[0].coefficients, results[1].coefficients, rtol=1e-13)
+    assert_allclose(results[0].standard_errors, results[1].standard_errors, rtol=1e-12)

@@ -134,6 +134,7 @@ def covariance_of(
     counts_rows: bool = False,
     n_observations: float,
     clusters: Clusters | None = None,
+    other: Array | None = None,
 ) -> Array:
     """The covariance of coefficients of standardised columns.
 
@@ -144,6 +145,7 @@ def covariance_of(
         counts_rows: whether weights are frequencies.
         n_observations: rows, or the sum of frequencies.
         clusters: for the kinds that have them.
+        other: of two classes `probability_of_other` at the maximum, where it is known.
 
     Raises:
         DataError: HC1 of as many coefficients as rows.
@@ -167,7 +169,8 @@ def covariance_of(
     factor = n / (n - 1) if kind == "robust" else n / (n - k) if kind == "HC1" else 1.0
     columns, power = likelihood.rows.columns, _POWERS.get(kind, 0.0)
     if likelihood.n_equations == 1 and not power:
-        return factor * V @ likelihood.squares_of_scores(best.at, counts_rows) @ V
+        other = likelihood.probability_of_other(best.at) if other is None else other
+        return factor * V @ likelihood.squares_of_scores(other, counts_rows) @ V
     a_pass = ScoreProducts(
         likelihood.loss,
         likelihood.raw(best.at),

@@ -22,6 +22,7 @@ from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve, null_sp
 from polytome.errors import DataError
 from polytome.inference.estimate import Refit
 from polytome.losses import Logistic, Loss, Softmax, Squared, WithOffset, labels_of, offset_of, with_offset
+from polytome.numerics import sigmoid
 from polytome.passes import Block, Columns, Derivatives, Scores, block_scores
 from polytome.rows import as_rows
 from polytome.rows.blocks import Storage
@@ -197,18 +198,25 @@ class Likelihood:
         d = self.rows.n_features
         return np.append(d, np.arange(d)) if self.fit_intercept else np.arange(d)
 
-    def squares_of_scores(self, at: Array, counts_rows: bool) -> Array:
+    def probability_of_other(self, at: Array) -> Array:
+        """Of two classes the probability of the one that a row does not have, (n,): the size of its
+        residual."""
+        rows = self.rows
+        (scores,) = rows.reduce(Scores(self.raw(at)))
+        offset = offset_of(rows.target)
+        own = scores[:, 0] if offset is None else scores[:, 0] + offset[:, -1]
+        return np.asarray(sigmoid(np.where(labels_of(rows.target) == 1, -own, own)))
+
+    def squares_of_scores(self, other: Array, counts_rows: bool) -> Array:
         """Of two classes the weighted sum of `g g'` over the rows, `g = r x`: a Gram matrix of rows
         with the squares of residuals for weights, by compiled code where there is some.
 
         Args:
-            at: coefficients of standardised columns.
+            other: `probability_of_other`.
             counts_rows: whether weights count equal rows; else scores are multiplied by them.
         """
         rows = self.rows
-        (scores,) = rows.reduce(Scores(self.raw(at)))
-        residual = self.loss.value_and_gradient(scores, rows.target)[1][:, 0]
-        weight = (rows.weight if counts_rows else rows.weight**2) * residual**2
+        weight = (rows.weight if counts_rows else rows.weight**2) * other**2
         squares = Derivatives(Squared(), np.zeros((rows.n_features + 1, 1)), rows.columns, self.fit_intercept)
         with one_blas_thread():
             _, _, blocks = replace(rows, weight=weight, target=np.zeros(len(weight))).reduce(squares)
@@ -236,13 +244,13 @@ class Likelihood:
             step, gain = _newton_step(now, basis)
             if gain <= 0:
                 break
-            if gain <= _SAME * max(1.0, abs(now.value)):
+            if gain <= _SAME * abs(now.value):
                 return Maximum(at + step, now, step)
             ahead = self._advanced(at, now, step, gain, basis)
             if ahead is None:
                 break
             at, now = ahead
-            if gain <= _CONVERGED * max(1.0, abs(now.value)):
+            if gain <= _CONVERGED * max(self._nat, abs(now.value)):
                 break
         return Maximum(at, now, step)
 
@@ -251,7 +259,7 @@ class Likelihood:
     ) -> tuple[Array, Derived] | None:
         """The coefficients after a step, or half of it, that gains, or is too short to show it;
         where neither does, as far from the maximum, after one that is damped."""
-        shows = gain > 1e-11 * max(1.0, abs(now.value))
+        shows = gain > 1e-11 * max(self._nat, abs(now.value))
         steps = [step * 0.5**halving for halving in range(_MAX_HALVINGS)]
         weight = float(self.rows.weight.sum())
         dampings = (weight * 10.0**power for power in range(-9, 4))
@@ -260,6 +268,11 @@ class Likelihood:
             if np.isfinite(after.value) and (after.value >= now.value or not shows):
                 return at + each, after
         return None
+
+    @property
+    def _nat(self) -> float:
+        """What a nat of one row counts, on average: weights may have any scale."""
+        return float(self.rows.weight.mean())
 
     def null_start(self) -> Array:
         """No coefficients but the best intercepts; zero without intercepts."""

@@ -24,12 +24,10 @@ from polytome.inference.logistic_result import LogisticResult
 from polytome.inference.result import About
 from polytome.inference.sample import Sample
 from polytome.inference.statistics import FitStatistics
-from polytome.losses import labels_of, offset_of
+from polytome.losses import labels_of
 from polytome.models.diagnose import Diagnosis, diagnose
 from polytome.models.logistic import LogisticRegression
 from polytome.models.separation import Separation
-from polytome.numerics import sigmoid
-from polytome.passes import Scores
 from polytome.rows import as_rows
 from polytome.solvers import Stop
 from polytome.tables.frames import listing
@@ -205,7 +203,8 @@ def maximum_likelihood(
     certificate = None if model is None else model.certificate_
     separation, unknown = (None, "") if model is None else _separation(model, X, sample)
     best = likelihood.maximum(start, known=None if known is None else known.derived)
-    estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K))
+    other = likelihood.probability_of_other(best.at) if K == 2 else None
+    estimate = _estimate(sample, asked, likelihood, best, kept, _infinite(separation, kept, K), other)
     intercept = int(sample.fit_intercept)
     sampled = sample.weights_are == "sampling"
     only_wald = "sampling weights make a pseudo-likelihood" if sampled else ""
@@ -240,7 +239,7 @@ def maximum_likelihood(
         n_observations=sample.n_observations,
         n_coefficients=likelihood.size,
         n_null=(K - 1) * intercept,
-        tjur=_tjur(likelihood, best) if K == 2 else None,
+        tjur=None if other is None else _tjur(likelihood, other),
         population=float(sample.weight.sum()) if sampled else None,
     )
     return LogisticResult(estimate, about, statistics, sample, likelihood, best, design=asked.design)
@@ -314,7 +313,13 @@ def _infinite(separation: Separation | None, columns: Array, K: int) -> Array | 
 
 
 def _estimate(
-    sample: Sample, asked: Asked, likelihood: Likelihood, best: Maximum, kept: Array, infinite: Array | None
+    sample: Sample,
+    asked: Asked,
+    likelihood: Likelihood,
+    best: Maximum,
+    kept: Array,
+    infinite: Array | None,
+    other: Array | None,
 ) -> Estimate:
     """Coefficients and covariance with a place for each column, estimated or not."""
     first, p, E = int(sample.fit_intercept), sample.X.shape[1], likelihood.n_equations
@@ -330,17 +335,21 @@ def _estimate(
             asked.covariance, likelihood, best.at, best.derived.information, codes, counts_rows
         )
 
-    def covariance_at(maximum: Maximum) -> Array:
-        n = sample.n_observations
-        clusters = asked.clusters
+    def covariance_at(maximum: Maximum, other: Array | None = None) -> Array:
         return covariance_of(
-            likelihood, maximum, asked.covariance, counts_rows=counts_rows, n_observations=n, clusters=clusters
+            likelihood,
+            maximum,
+            asked.covariance,
+            counts_rows=counts_rows,
+            n_observations=sample.n_observations,
+            clusters=asked.clusters,
+            other=other,
         )
 
     def robust_score(A: Array, b: Array) -> float:
         return generalised_score(likelihood, likelihood.constrained(best, A, b), A, covariance_at)
 
-    V = covariance_at(best) if corrected is None else corrected.covariance()
+    V = covariance_at(best, other) if corrected is None else corrected.covariance()
     everywhere = (np.arange(E)[:, None] * (p + first) + places).ravel()
     covariance = np.full((E * (p + first), E * (p + first)), np.nan)
     covariance[np.ix_(everywhere, everywhere)] = turned @ V @ turned.T
@@ -409,14 +418,12 @@ def _moving_intercepts(likelihood: Likelihood, best: Maximum) -> Array:
     return moving
 
 
-def _tjur(likelihood: Likelihood, best: Maximum) -> float:
-    """The difference between the mean probabilities of two classes."""
-    rows = likelihood.rows
-    (scores,) = rows.reduce(Scores(likelihood.raw(best.at)))
-    offset, codes = offset_of(rows.target), labels_of(rows.target)
-    probability = sigmoid(scores[:, 0] if offset is None else scores[:, 0] + offset[:, -1])
-    shares = np.bincount(codes, rows.weight * probability, 2) / np.bincount(codes, rows.weight, 2)
-    return float(shares[1] - shares[0])
+def _tjur(likelihood: Likelihood, other: Array) -> float:
+    """The difference between the mean probabilities of two classes, from those of the class that a
+    row does not have."""
+    rows, codes = likelihood.rows, labels_of(likelihood.rows.target)
+    means = np.bincount(codes, rows.weight * other, 2) / np.bincount(codes, rows.weight, 2)
+    return float(1.0 - means.sum())
 
 
 def _about_optimum(
