@@ -150,3 +150,13 @@ def test_split_is_for_data_sets_with_test_rows(people: str) -> None:
     with pytest.raises(ArgumentError, match="is a file and has one part"):
         read_for_model(model, people, split="test")
     assert len(read_for_model(model, "iris", split="train").X) == 150
+
+
+@pytest.mark.parametrize("source", ["iris", "table.csv"])
+def test_a_folder_of_data_sets_is_refused_beside_what_is_not_read_from_it(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("a,b\n1,x\n2,y\n")
+    with pytest.raises(ArgumentError, match=f"is a folder of mnist or fashion-mnist, and not for {source}; leave it"):
+        open_source(source, data_dir=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,23 +14,59 @@ from polytome.cli.show import show_table
 
 if TYPE_CHECKING:
     from polytome.files.runs import Run
+    from polytome.models.logistic import LogisticRegression
 
-__all__ = ["LogTo", "runs"]
+__all__ = ["LogTo", "check_log", "keep", "runs"]
 
+_MLFLOW = "mlflow:"
 LogTo = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--log-to",
-        metavar="DIR",
+        metavar="DIR|mlflow:URI",
         show_default=False,
         help="Keep the run in a folder of this one: command, settings, digests of the data, metrics and the model "
-        "(see: polytome runs).",
+        "(see: polytome runs); or with a report in MLflow, such as mlflow:http://host:5000.",
     ),
 ]
 _METRICS = {"accuracy": -1, "balanced_accuracy": -1, "f1": -1, "matthews": -1, "auc": -1, "average_precision": -1}
 _METRICS |= {"log_loss": 1, "brier_score": 1, "calibration_error": 1}
 """Those of an evaluation, and whether less (1) or more (-1) is better."""
 _SHOWN = ("accuracy", "auc", "log_loss")
+
+
+def check_log(place: str) -> None:
+    """Check before long work that a run can be kept.
+
+    Raises:
+        FileError: it cannot.
+    """
+    from polytome.files.runs import check_run_folder
+
+    if place.startswith(_MLFLOW):
+        from polytome.export.mlflow_flavour import check_tracking
+
+        check_tracking(place.removeprefix(_MLFLOW))
+    else:
+        check_run_folder(place)
+
+
+def keep(
+    place: str, facts: Mapping[str, Any], model: LogisticRegression, write_report: Callable[[Path], object]
+) -> None:
+    """Keep a run in a folder or in MLflow.
+
+    Raises:
+        FileError: it cannot be kept.
+    """
+    from polytome.files.runs import keep_run
+
+    if place.startswith(_MLFLOW):
+        from polytome.export.mlflow_flavour import log_run
+
+        log_run(place.removeprefix(_MLFLOW), facts, model, write_report)
+    else:
+        keep_run(place, facts, model.save)
 
 
 def runs(

@@ -46,7 +46,7 @@ from polytome.cli.options import (
 from polytome.cli.output import command_line, live_line, make_console, quietly, show_notes
 from polytome.cli.outputs import check_outputs, is_same_file
 from polytome.cli.recalibrate import Correction
-from polytome.cli.runs import LogTo
+from polytome.cli.runs import LogTo, check_log
 from polytome.cli.show import balance, show_facts
 from polytome.cli.split_options import GroupColumn, TimeColumn
 from polytome.cli.term_options import TermOptions
@@ -144,7 +144,6 @@ def train(
     from polytome.errors import ArgumentError
     from polytome.evaluation.metrics import class_counts
     from polytome.files.monotone import bounds_beside_monotone, check_monotone_settings
-    from polytome.files.runs import check_run_folder
     from polytome.files.training import check_settings, prepared_source, split_by
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
@@ -164,7 +163,7 @@ def train(
     wanted.check()
     correction.check(fit.class_weight is not None)
     if log_to is not None:
-        check_run_folder(log_to)
+        check_log(log_to)
     asked = Asked(out, report, as_json, wanted, correction, log_to)
     from_rows = {"--prefer": wanted.prefer, "--recalibrate": correction.recalibrate}
     if test is not None and test_fraction:

@@ -47,7 +47,7 @@ class Asked:
         as_json: print one JSON object instead of text.
         wanted: how classes are to be predicted.
         correction: how probabilities are to be corrected.
-        log_to: folder that the run is kept in, if it is.
+        log_to: folder, or place in MLflow, that the run is kept in, if it is.
     """
 
     out: Path | None
@@ -55,7 +55,7 @@ class Asked:
     as_json: bool
     wanted: Wanted
     correction: Correction
-    log_to: Path | None = None
+    log_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,9 @@ def _try_to(write: Callable[[], object], failed: list[Exception]) -> bool:
     return True
 
 
-def _keep_run(folder: Path, summary: Mapping[str, Any], model: LogisticRegression, material: Material) -> None:
+def _keep_run(place: str, summary: Mapping[str, Any], model: LogisticRegression, material: Material) -> None:
     """Keep what is shown, with the command, the settings and digests of the rows."""
-    from polytome.files.runs import keep_run
+    from polytome.cli.runs import keep
     from polytome.files.training_record import data_hash
     from polytome.models.peer_settings import own_settings
     from polytome.plain.values import plain
@@ -189,7 +189,7 @@ def _keep_run(folder: Path, summary: Mapping[str, Any], model: LogisticRegressio
         "versions": record.versions,
         **summary,
     }
-    keep_run(folder, facts, model.save)
+    keep(place, facts, model, lambda path: material.write_report(model, path))
 
 
 def _show_fit(console: Console, model: LogisticRegression) -> None:

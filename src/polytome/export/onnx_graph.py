@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from polytome.errors import ArgumentError, MissingExtraError
 from polytome.export.agreement import Agreement, Cells, checked_agreement, given_cells, sample_cells
 from polytome.export.form import Form, form_of
+from polytome.export.onnx_nodes import DOMAINS, Nodes, Precision
 from polytome.export.onnx_text import add_text
 from polytome.files.atomic_files import atomic_output, check_writable
 from polytome.tables.encoder import Column
@@ -37,19 +38,14 @@ if TYPE_CHECKING:
     from polytome.models.fitted import Fitted
 
 Array = NDArray[Any]
-Precision = Literal["float64", "float32"]
-"""The type of numbers in a graph: of its inputs, its arithmetic and its probabilities."""
 
-__all__ = ["Graph", "Precision", "to_onnx", "write_onnx"]
+__all__ = ["Precision", "to_onnx", "write_onnx"]
 
 _OPSET, _ML_OPSET, _IR_VERSION = 21, 3, 10
 """The newest that every version of onnxruntime in the extra reads (1.18); later sets have no useful
 new operator."""
-_DOMAINS = {"LabelEncoder": "ai.onnx.ml", "Tokenizer": "com.microsoft"}
-"""Of the operators that are not of ONNX's main set."""
 _ALLOWED = {"float64": 1e-10, "float32": 1e-3}
 _LARGEST_FILE = 2**31 - 2**20
-_OUTPUTS = ("label", "probabilities", "scores", "prediction")
 
 
 def write_onnx(
@@ -130,7 +126,7 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
             "holds at most 2 GiB; use precision='float32', or PyTorch's safetensors"
         )
     onnx = _import("onnx")
-    graph = Graph(onnx, form, precision)
+    graph = _Graph(onnx, form, precision)
     graph.add_scores()
     graph.add_outputs()
     proto = graph.proto()
@@ -138,64 +134,16 @@ def to_onnx(model: Fitted, *, precision: Precision = "float64") -> Any:
     return proto
 
 
-class Graph:
-    """Nodes and constants as they are added; a node's output has the node's name."""
+class _Graph(Nodes):
+    """A model's nodes, from the cells of a row to its label."""
 
     def __init__(self, onnx: Any, form: Form, precision: Precision) -> None:
-        self.onnx, self.form, self.precision = onnx, form, precision
-        self.number_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(precision))
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.inputs: dict[str, Any] = {}
-        self.told: list[Any] = []
-        self.n_unused = 0
+        super().__init__(onnx, [column.name for column in form.columns], precision)
+        self.form = form
         self.codes: dict[str, str] = {}
         """Of each category the node of its levels' places, for what is made of it."""
         self.filled = ""
         """The node of the numbers, after missing ones are filled."""
-        # A column may have any name: names inside the graph begin with a text that no column begins
-        # with.
-        self.prefix = "/"
-        while any(column.name.startswith(self.prefix) for column in form.columns):
-            self.prefix += "/"
-        self.axis = self.constant(np.array([1]), "axis")
-
-    def node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        return self.nodes_of(operator, inputs, (name,), **attributes)[0]
-
-    def nodes_of(self, operator: str, inputs: list[str], names: tuple[str, ...], **attributes: Any) -> list[str]:
-        """Add a node of several outputs and return their names."""
-        outputs = [name if name in _OUTPUTS else self.prefix + name for name in names]
-        domain = _DOMAINS.get(operator, "")
-        self.nodes.append(
-            self.onnx.helper.make_node(operator, inputs, outputs, outputs[0], domain=domain, **attributes)
-        )
-        return outputs
-
-    def tell(self, name: str, element: int) -> None:
-        """Say the type of a matrix that an operator of a runtime makes, which ONNX does not know."""
-        self.told.append(self.onnx.helper.make_tensor_value_info(name, element, [None, None]))
-
-    def unused(self, name: str) -> str:
-        """A name with a number that makes it differ from all that were asked for."""
-        self.n_unused += 1
-        return f"{name}_{self.n_unused}"
-
-    def constant(self, values: Array, name: str) -> str:
-        """Add a constant and return its name; numbers with a fraction get the graph's precision."""
-        name = self.prefix + name
-        if values.dtype.kind == "f":
-            values = values.astype(self.precision)
-        self.constants.append(self.onnx.numpy_helper.from_array(values, name))
-        return name
-
-    def input(self, name: str, element: int, width: int) -> str:
-        """Add an input of shape (n, width) and return its name, which differs from all others."""
-        while name in self.inputs or name in ("", *_OUTPUTS):
-            name += "_"
-        self.inputs[name] = self.onnx.helper.make_tensor_value_info(name, element, ["n", width])
-        return name
 
     def add_scores(self) -> None:
         """From the cells of the rows to one score for each class."""
@@ -252,7 +200,7 @@ class Graph:
             self.nodes, "polytome", list(self.inputs.values()), outputs, self.constants, value_info=self.told
         )
         operators = [make.make_opsetid("", _OPSET), make.make_opsetid("ai.onnx.ml", _ML_OPSET)]
-        operators += [make.make_opsetid(_DOMAINS["Tokenizer"], 1)] if self.told else []
+        operators += [make.make_opsetid(DOMAINS["Tokenizer"], 1)] if self.told else []
         proto = make.make_model(graph, producer_name="polytome", opset_imports=operators, ir_version=_IR_VERSION)
         proto.producer_version = form.facts["polytome_version"]
         facts = {

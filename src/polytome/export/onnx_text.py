@@ -1,7 +1,7 @@
 """Texts in ONNX: how often each term of a model occurs in a text, by its characters.
 
-    text -> Tokenizer -> characters -> LabelEncoder -> codes -> [blanks as one] -> TfIdfVectorizer -> counts
-    counts -> times idf -> divided by their norm -> MatMul -> share in the scores
+    text -> Tokenizer -> LabelEncoder -> codes of characters -> [blanks as one] -> TfIdfVectorizer
+         -> counts of terms -> times idf -> divided by their norm -> MatMul -> share in the scores
 
 A term is a run of the codes of its characters, a word with a code for its two ends around it, so
 that counting runs of codes counts terms. Upper and lower case have one code. Which characters are
@@ -16,21 +16,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from polytome.export.onnx_nodes import Nodes
 from polytome.tables.encoder import Column
 from polytome.tables.text_columns import TextTerms
-
-if TYPE_CHECKING:
-    from polytome.export.onnx_graph import Graph
 
 __all__ = ["add_text"]
 
 _BLANK, _OTHER, _FIRST = 0, 1, 2
-"""Codes of what stands between words, of a character that no term has, and of the first that one has."""
+"""Codes of what stands between words, of a character that no term has, and of the first that one
+has."""
 _AFTER = -1
 """What stands behind the end of a text that is shorter than others: in no term."""
 _PAD = "end"
@@ -39,7 +38,7 @@ _SIGMA = "\u03a3"
 """The capital letter whose lower case depends on where in a word it stands."""
 
 
-def add_text(graph: Graph, column: Column, coefficients: NDArray[np.float64], place: int) -> str:
+def add_text(graph: Nodes, column: Column, coefficients: NDArray[np.float64], place: int) -> str:
     """Add what turns a column of text into its share in the scores.
 
     Args:
@@ -73,7 +72,7 @@ def add_text(graph: Graph, column: Column, coefficients: NDArray[np.float64], pl
     return graph.node("Where", [refused, nan, share], f"{name}_share")
 
 
-def _counts(graph: Graph, terms: TextTerms, flat: str, name: str) -> str:
+def _counts(graph: Nodes, terms: TextTerms, flat: str, name: str) -> str:
     """How often each term occurs in each text, (n, d)."""
     # One more text, which is left out in the end: of no texts the tokenizer makes no matrix.
     last = graph.constant(np.array(["x"], dtype=object), f"{name}_one_more")
@@ -107,7 +106,7 @@ def _counts(graph: Graph, terms: TextTerms, flat: str, name: str) -> str:
 class _Runs:
     """The codes of texts, as runs of which are terms."""
 
-    def __init__(self, graph: Graph, characters: str, codes: str, name: str) -> None:
+    def __init__(self, graph: Nodes, characters: str, codes: str, name: str) -> None:
         self.graph, self.characters, self.codes, self.name = graph, characters, codes, name
 
     def of_words(self, analyzer: str) -> str:

@@ -89,8 +89,8 @@ def atomic_output(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     target = _target(path)
     try:
         if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
-                yield stream
+            with target.open("wb") as device:
+                yield device
             return
         _remove_abandoned(target.parent)
         group = _GROUP.get()
