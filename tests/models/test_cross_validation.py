@@ -156,7 +156,7 @@ def test_labels_and_frames_as_in_a_single_fit(tmp_path: Any) -> None:
 
 
 def test_what_was_finished_when_it_was_stopped_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytome.models.cross_validation.SimpleQueue", TurnQueue)
+    monkeypatch.setattr("polytome.models.fold_fits.SimpleQueue", TurnQueue)
     X, y = rows()
     seen: list[PathProgress] = []
 
@@ -181,7 +181,7 @@ def test_what_was_finished_when_it_was_stopped_is_kept(monkeypatch: pytest.Monke
 
 
 def test_stopped_before_two_folds_it_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytome.models.cross_validation.SimpleQueue", TurnQueue)
+    monkeypatch.setattr("polytome.models.fold_fits.SimpleQueue", TurnQueue)
     X, y = rows()
     search = LogisticRegressionCV(Cs=4, l1_ratios=[1], cv=5, n_jobs=1, callback=lambda progress: True)
     with pytest.raises(KeyboardInterrupt, match="of 5 folds were finished; fit, called again with the same data"):

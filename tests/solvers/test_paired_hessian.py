@@ -13,7 +13,7 @@ from polytome.objective import Objective
 from polytome.penalties import GroupLasso
 from polytome.rows import as_rows
 from polytome.solvers import proximal_newton
-from polytome.solvers.proximal_newton import _Chosen, _ChosenHessian
+from polytome.solvers.chosen_hessian import Chosen, ChosenHessian
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "offset", "no intercept"])
@@ -28,8 +28,8 @@ def test_it_is_the_hessian_of_all_classes_and_a_coarse_one_is_near_and_no_saddle
     W, chosen = 0.7 * rng.normal(size=(8, 4)), np.zeros((8, 4), dtype=bool)
     chosen[[1, 3, 4]] = True
     chosen[-1] = kind != "no intercept"
-    places = _Chosen.of(objective, chosen)
-    a_pass = _ChosenHessian(loss, rows.columns, W, places.features, places.places)
+    places = Chosen.of(objective, chosen)
+    a_pass = ChosenHessian(loss, rows.columns, W, places.features, places.places)
     (expected,) = (H / objective.total_weight for H in rows.reduce(a_pass))
     (found,) = places.hessian(objective, W, is_coarse=False)
     (coarse,) = places.hessian(objective, W, is_coarse=True)

@@ -13,7 +13,7 @@ from polytome.rows import as_rows
 from polytome.solvers import LBFGS
 from polytome.solvers.choose import Choice
 from polytome.solvers.path import Guide, minima_along
-from polytome.solvers.proximal_newton import Model
+from polytome.solvers.working_set_model import Model
 
 
 @pytest.mark.parametrize("kind", ["softmax", "binary", "sigmoids", "sparse", "groups", "weights of 0"])
