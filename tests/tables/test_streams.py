@@ -151,7 +151,8 @@ def test_adult(tmp_path: Path) -> None:
     from pyarrow import csv
 
     options = csv.ReadOptions(autogenerate_column_names=True)
-    parquet.write_table(csv.read_csv(found, options), tmp_path / "adult.parquet", row_group_size=5_000)
+    rows = csv.read_csv(found, options).slice(0, 8_000)
+    parquet.write_table(rows, tmp_path / "adult.parquet", row_group_size=1_500)
     assert_same(tmp_path / "adult.parquet", target="last", off=1e-10)
 
 
