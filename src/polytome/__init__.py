@@ -9,7 +9,7 @@ from polytome._version import __version__ as __version__
 TYPE_CHECKING = False  # as type checkers read it: to import typing takes longer than all the rest here
 
 if TYPE_CHECKING:
-    from typing import Any
+    import typing
 
     from polytome.certificates.certificate import Certificate
     from polytome.configuration import show_config
@@ -150,7 +150,7 @@ def _refuse_subinterpreters() -> None:
 _refuse_subinterpreters()
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     """A public name, imported when it is first used (PEP 562): scikit-learn alone takes most of a
     second."""
     if name not in _HOMES:

@@ -428,7 +428,13 @@ DUAL = {
     "intercepts": np.zeros(3),
     "duals": np.zeros((4, 3)),
 }
-PREDICT = {"link": "softmax", "coefficients": np.zeros((3, 3)), "result": np.zeros((4, 3)), "threads": 2}
+PREDICT = {
+    "link": "softmax",
+    "coefficients": np.zeros((3, 2)),
+    "intercepts": np.zeros(3),
+    "result": np.zeros((4, 3)),
+    "threads": 2,
+}
 
 
 def changes(rows, method, arguments, error, *wrong):
@@ -639,6 +645,7 @@ def test_the_extension_checks_what_it_is_given(rows, method, arguments, change, 
         ({"X": DENSE["X"]}, {"link": "identity"}, ValueError),
         ({"X": DENSE["X"]}, {"coefficients": np.zeros((3, 4))}, ValueError),
         ({"X": DENSE["X"]}, {"coefficients": np.zeros((0, 0))}, ValueError),
+        ({"X": DENSE["X"]}, {"intercepts": np.zeros(2)}, ValueError),
         ({"X": DENSE["X"]}, {"result": np.zeros((3, 3))}, ValueError),
         ({"X": DENSE["X"]}, {"result": np.zeros((4, 3), np.float32)}, TypeError),
         ({"X": DENSE["X"]}, {"threads": 0}, ValueError),

@@ -67,7 +67,7 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command and _command(command.name), rest
+        return name, command and _command(args[0]), rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`

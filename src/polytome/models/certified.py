@@ -19,7 +19,7 @@ from polytome.models.labels import Labels, hard_labels, is_soft, row_weights
 from polytome.models.model import Model
 from polytome.models.partitions import by_partition
 from polytome.models.penalty_weights import PenaltyWeights
-from polytome.models.predictions import classes_of, scores_of
+from polytome.models.predictions import predicted_classes, scores_of
 from polytome.models.streamed import streamed_data
 from polytome.solvers import Choice, Progress, Solver, Stop
 from polytome.solvers.driver import Callback
@@ -65,7 +65,7 @@ class CertifiedClassifier(ClassifierMixin, Model):  # type: ignore[misc]  # scik
     @by_partition
     def predict(self, X: Any) -> Array:
         """The class with the largest score, shape (n,)."""
-        return classes_of(self, scores_of(self, X))
+        return predicted_classes(self, X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy: the weighted share of rows whose class is predicted."""

@@ -41,9 +41,9 @@ from polytome.models.partitions import by_partition
 from polytome.models.peer_settings import check_peer_classes, check_peer_settings, l1_ratio_of, threads_of
 from polytome.models.penalty_weights import PenaltyWeights, numbered_weights
 from polytome.models.predictions import (
-    classes_of,
     dense_coefficients,
     log_probabilities_of,
+    predicted_classes,
     probabilities_of,
     scores_of,
 )
@@ -421,7 +421,7 @@ class LogisticRegression(CertifiedClassifier):
         if (calibration := calibration_of(self)) is not None and calibration.is_table:
             probable: Array = self.classes_[self.predict_proba(X, offset).argmax(axis=1)]
             return probable
-        return classes_of(self, scores_of(self, X, offset))
+        return predicted_classes(self, X, offset)
 
     @by_partition
     def predict_proba(self, X: Any, offset: Any = None) -> Array:

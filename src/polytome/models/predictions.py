@@ -6,7 +6,7 @@ checked at every call: nothing can go stale where a user changes them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,13 @@ from polytome.passes import block_scores
 from polytome.rows import DeviceMatrix, as_rows, sound_sparse
 
 Array = NDArray[Any]
-_Wanted = native.Link | Literal["logarithms", "probabilities"]
+_DOUBLE = np.dtype(np.float64)
 
 __all__ = [
     "checked_coefficients",
-    "classes_of",
     "dense_coefficients",
     "log_probabilities_of",
+    "predicted_classes",
     "probabilities_of",
     "refuse_nonfinite_coefficients",
     "scores_of",
@@ -58,6 +58,14 @@ def log_probabilities_of(estimator: Any, X: Any, offset: Any = None) -> Array:
     return _linked_scores(estimator, X, "logarithms", offset)
 
 
+def predicted_classes(estimator: Any, X: Any, offset: Any = None) -> Array:
+    """The class of each row: the one of the largest score, or by the sign of a single one
+    (positive: the second)."""
+    places = _linked_scores(estimator, X, "places", offset)[:, 0]
+    classes: Array = estimator.classes_[places.astype(np.intp)]
+    return classes
+
+
 def sigmoids_of(estimator: Any, X: Any) -> Array:
     """The sigmoid of each score, shape (n, n_outputs)."""
     return _linked_scores(estimator, X, "sigmoids")
@@ -70,7 +78,7 @@ def dense_coefficients(estimator: Any) -> Array:
     return dense
 
 
-def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) -> Array:
+def _linked_scores(estimator: Any, X: Any, link: native.Link, offset: Any = None) -> Array:
     """The scores, or what a link makes of them, computed in float64; in float32 for float32 rows
     and coefficients."""
     if "coef_" not in vars(estimator):
@@ -78,37 +86,34 @@ def _linked_scores(estimator: Any, X: Any, link: _Wanted, offset: Any = None) ->
     refuse_foreign_arrays(X)
     X = checked_columns(estimator, X)
     known = offset_rows(estimator, offset, X.shape[0])
+    coefficients, intercepts = _coefficients(estimator)
+    is_single: bool = estimator.coef_.dtype == np.float32 == X.dtype
+    if is_single and link == "places":  # of the scores that are shown, of which two may be equal
+        return _link_of(_linked_scores(estimator, X, "scores", offset), link)
     if known is None:
-        linked = _linked(estimator, X, _coefficients(estimator), link)
+        linked = _linked(estimator, X, coefficients, intercepts, link)
     else:
         if (calibration := calibration_of(estimator)) is not None:
             known = known / calibration.temperature
-        linked = _link_of(_linked(estimator, X, _coefficients(estimator), "scores") + known, link)
-    return linked.astype(np.float32) if estimator.coef_.dtype == np.float32 == X.dtype else linked
+        linked = _link_of(_linked(estimator, X, coefficients, intercepts, "scores") + known, link)
+    return linked.astype(np.float32) if is_single else linked
 
 
-def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array:
-    if link == "logarithms":
-        return _link_of(_linked(estimator, X, coefficients, "scores"), link)
-    if link == "probabilities":
-        link = "softmax" if len(coefficients) > 1 else "sigmoids"
-        coefficients = coefficients if len(coefficients) > 1 else np.concatenate([-coefficients, coefficients])
-    # No product is made of zeros alone, so that NaN would not be seen. One look tells most models.
-    if not coefficients[0, 0] and not coefficients[:, :-1].any():
-        refuse_nonfinite(X, estimator)
+def _linked(estimator: Any, X: Any, coefficients: Array, intercepts: Array, link: native.Link) -> Array:
     if native.makes_predictions(X):
         try:
-            finite, linked = native.linked_scores(X, coefficients, link)
+            finite, linked = native.linked_scores(X, coefficients, intercepts, link)
         except (IndexError, ValueError):
             sound_sparse(X)  # names the place
             raise
         if finite:
             return linked
-    if not coefficients[:, :-1].any(axis=0).all():  # a library's product may skip zeros
+    if not coefficients.any(axis=0).all():  # a library's product may skip zeros
         refuse_nonfinite(X, estimator)
     # In one order: NumPy's products depend in their last bits on how factors lie, and `coef_` lies
     # as its fit left it.
-    raw = np.ascontiguousarray(coefficients).T
+    both = np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1)
+    raw = np.ascontiguousarray(both).T
     with np.errstate(over="ignore", invalid="ignore"):
         rows = as_rows(X, np.zeros(X.shape[0]))
         if isinstance(X, DeviceMatrix):
@@ -117,38 +122,38 @@ def _linked(estimator: Any, X: Any, coefficients: Array, link: _Wanted) -> Array
             scores = np.concatenate([block_scores(block, raw) for block in rows.blocks()])
     if not np.isfinite(scores).all():
         refuse_nonfinite(X, estimator)
-        refuse_nonfinite_coefficients(coefficients)
+        refuse_nonfinite_coefficients(both)
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         # Beyond the range of float64 not even the sign of a score could be trusted.
         raise DataError(f"row {row} of X is so large that its scores leave the range of float64")
-    if link == "softmax":
-        return numerics.softmax(scores, axis=1)
-    return numerics.sigmoid(scores) if link == "sigmoids" else scores
+    return _link_of(scores, link)
 
 
-def _link_of(scores: Array, link: _Wanted) -> Array:
+def _link_of(scores: Array, link: native.Link) -> Array:
     """What a link makes of scores, by NumPy."""
     both = np.hstack([-scores, scores]) if scores.shape[1] == 1 else None
     if link == "logarithms":
         return numerics.log_softmax(scores, axis=1) if both is None else numerics.log_sigmoid(both)
     if link == "probabilities":
         return numerics.softmax(scores, axis=1) if both is None else numerics.sigmoid(both)
+    if link == "places":
+        return (scores > 0).astype(float) if scores.shape[1] == 1 else scores.argmax(axis=1)[:, np.newaxis]
     return numerics.sigmoid(scores) if link == "sigmoids" else scores
 
 
-def _coefficients(estimator: Any) -> Array:
-    """Coefficients and, last, intercepts, (n_outputs, n_features + 1), as a temperature or other
+def _coefficients(estimator: Any) -> tuple[Array, Array]:
+    """Coefficients (n_outputs, n_features) and intercepts in float64, as a temperature or other
     shares of classes correct them.
 
-    Put together again for each call, and checked: nothing can go stale where a user changes
-    `coef_`.
+    Checked at each call: nothing can go stale where a user changes `coef_`.
     """
     n_outputs = estimator._n_outputs
     coefficients, intercepts = checked_coefficients(estimator, estimator.coef_, estimator.intercept_, n_outputs)
-    if calibration_of(estimator) is not None:
-        found = (coefficients.astype(np.float64), intercepts.astype(np.float64))
-        coefficients, intercepts = calibrated_coefficients(estimator, *found)
-    return np.concatenate([coefficients, intercepts[:, np.newaxis]], axis=1).astype(np.float64, copy=False)
+    if coefficients.dtype is not _DOUBLE or intercepts.dtype is not _DOUBLE:
+        coefficients, intercepts = coefficients.astype(_DOUBLE), intercepts.astype(_DOUBLE)
+    if calibration_of(estimator) is None:
+        return coefficients, intercepts
+    return calibrated_coefficients(estimator, coefficients, intercepts)
 
 
 def checked_coefficients(estimator: Any, given: Any, intercepts: Any, n_outputs: int) -> tuple[Array, Array]:
@@ -182,11 +187,3 @@ def refuse_nonfinite_coefficients(coefficients: Array) -> None:
         last = column == coefficients.shape[1] - 1
         name = f"intercept_[{output}]" if last else f"coef_[{output}, {column}]"
         raise ArgumentError(f"{name} is {coefficients[output, column]}: the model cannot predict; fit it again")
-
-
-def classes_of(estimator: Any, scores: Array) -> Array:
-    """The class of each row: the one of the largest score, or by the sign of a single one
-    (positive: the second)."""
-    codes = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-    classes: Array = estimator.classes_[codes]
-    return classes

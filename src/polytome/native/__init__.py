@@ -63,9 +63,11 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
-Link = Literal["scores", "softmax", "sigmoids"]
-"""What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each
-score."""
+Link = Literal["scores", "softmax", "sigmoids", "probabilities", "logarithms", "places"]
+"""What scores are turned into: nothing else; the softmax of each row; the sigmoid of each score;
+probabilities, which are the softmax, or the sigmoids of minus and plus a single score; their
+logarithms; or the place of the largest score, of a single one 1 where it is positive."""
+_OF_BOTH_CLASSES = ("probabilities", "logarithms")
 
 
 def instruction_sets() -> tuple[str, ...]:
@@ -161,30 +163,34 @@ def makes_predictions(X: Any) -> bool:
     return instruction_set() is not None and reads_as_is(X)
 
 
-def linked_scores(X: Any, coefficients: Array, link: Link) -> tuple[bool, Array]:
-    """Whether all scores of rows are finite, and the scores, or the probabilities that belong to
-    them.
+def linked_scores(X: Any, coefficients: Array, intercepts: Array, link: Link) -> tuple[bool, Array]:
+    """Whether all scores of rows are finite, and what the link makes of them, in float64.
 
     The rows are not bound first: binding would take as long as a prediction.
 
     Args:
         X: an array or a CSR matrix, (n, n_features), of which compiled code makes predictions.
-        coefficients: shape (n_outputs, n_features + 1), the intercept in the last column, float64.
+        coefficients: shape (n_outputs, n_features), float64 in any order.
+        intercepts: shape (n_outputs,), float64.
         link: what scores are turned into.
 
     Raises:
         IndexError: a column index is out of range.
         ValueError: the pointers of a sparse matrix do not grow.
     """
-    instructions, n_rows = instruction_set(), X.shape[0]
+    instructions, n_rows, width = instruction_set(), X.shape[0], len(intercepts)
     assert instructions is not None
-    result = np.empty((n_rows, len(coefficients)))
+    if link == "places":
+        width = 1
+    elif width == 1 and link in _OF_BOTH_CLASSES:
+        width = 2
+    result = np.empty((n_rows, width))
     threads = 1 if n_rows < FEW_ROWS else available_threads()
     if isinstance(X, np.ndarray):
-        return _passes.predict_dense(instructions, X, link, doubles(coefficients), result, threads), result
+        return _passes.predict_dense(instructions, X, link, coefficients, intercepts, result, threads), result
     data, indices, bounds = csr_entries(X)
     return _passes.predict_sparse(
-        instructions, data, indices, bounds, link, doubles(coefficients.T), result, threads
+        instructions, data, indices, bounds, link, coefficients, intercepts, result, threads
     ), result
 
 

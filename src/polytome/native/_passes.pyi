@@ -29,7 +29,13 @@ def group_descent(
 ) -> int: ...
 def forget_other_threads() -> None: ...
 def predict_dense(
-    set: str, X: NDArray[Any], link: str, coefficients: NDArray[Any], result: NDArray[Any], threads: int
+    set: str,
+    X: NDArray[Any],
+    link: str,
+    coefficients: NDArray[Any],
+    intercepts: NDArray[Any],
+    result: NDArray[Any],
+    threads: int,
 ) -> bool: ...
 def predict_sparse(
     set: str,
@@ -38,6 +44,7 @@ def predict_sparse(
     bounds: NDArray[Any],
     link: str,
     coefficients: NDArray[Any],
+    intercepts: NDArray[Any],
     result: NDArray[Any],
     threads: int,
 ) -> bool: ...

@@ -17,6 +17,8 @@ using namespace polytome;
 using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::device::cpu>;
 using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Matrix = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;
+using Coefficients = nb::ndarray<const double, nb::ndim<2>, nb::device::cpu>;
+using Intercepts = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu>;
 using Numbers = nb::ndarray<const double, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Bounds = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::device::cpu, nb::c_contig>;
 using Gradient = nb::ndarray<double, nb::ndim<2>, nb::device::cpu, nb::c_contig>;

@@ -90,11 +90,21 @@ template <class T> struct TileRows {
     const T* row(Index i) const { return first + i * stride; }
 };
 
+// Columns of a row that is short enough to be converted in one line with its neighbours.
+constexpr Index max_line = 128;
+
 // A whole tile of whole vectors that is stored as it is multiplied is left where it is; others are
-// converted into `x`.
-template <class T> TileRows<T> rows_of(const DenseBlock& block, Index start, Index rows, T* x, Index width) {
+// converted into `x`. A row of few columns may have the next one in place of the padding, if that
+// is multiplied by zeros: then rows that are stored without gaps are converted as one line.
+template <class T>
+TileRows<T> rows_of(const DenseBlock& block, Index start, Index rows, T* x, Index width, bool without_gaps = false) {
     TileRows<T> converted{x, width};
     with_type(block.number, block.data, [&]<class Stored>(const Stored* X) {
+        if (without_gaps && block.column_stride == 1 && block.row_stride == block.columns && width <= max_line) {
+            convert_line(X + start * block.columns, 1, rows * block.columns, x);
+            converted.stride = block.columns;
+            return;
+        }
         if constexpr (std::is_same_v<T, Stored>) {
             const bool is_whole = rows == tile_rows && block.column_stride == 1 && block.columns == width;
             if (is_whole && block.row_stride * sizeof(T) % 4096 != 0) {
@@ -119,6 +129,32 @@ inline Upcoming upcoming_rows(const DenseBlock& block, Index start) {
     return {static_cast<const char*>(block.data) + start * block.row_stride * bytes, block.row_stride * bytes, bytes};
 }
 
+// Writes the sum of the lanes of each vector, by the additions of `lane_sum`: of as many vectors as
+// there are lanes at once.
+template <class T, int count> inline void write_lane_sums(const Vector<T>* vectors, double* to) {
+    if constexpr (std::is_same_v<T, double> && lanes<T> > 1 && count % lanes<T> == 0) {
+        constexpr auto all = std::make_integer_sequence<int, lanes<T>>();
+        POLYTOME_UNROLL
+        for (int from = 0; from < count; from += lanes<T>) {
+            Vector<T> sums[lanes<T>];
+            POLYTOME_UNROLL
+            for (int i = 0; i < lanes<T>; ++i) sums[i] = vectors[from + i];
+            POLYTOME_UNROLL
+            for (int half = lanes<T> / 2; half > 0; half /= 2) {
+                POLYTOME_UNROLL
+                for (int i = 0; i < half; ++i) {
+                    const Vector<T> a = sums[i], b = sums[i + half];
+                    sums[i] = in_turns<T, 0>(a, b, all) + in_turns<T, lanes<T> / 2>(a, b, all);
+                }
+            }
+            store(to + from, sums[0]);
+        }
+    } else {
+        POLYTOME_UNROLL
+        for (int i = 0; i < count; ++i) to[i] = lane_sum<T>(vectors[i]);
+    }
+}
+
 // Scores of `rows` rows and `outputs` outputs, without intercept.
 template <class T, int outputs>
 void multiply_scores(const TileRows<T>& x, const T* w, Index width, Index rows, double* scores,
@@ -141,10 +177,7 @@ void multiply_scores(const TileRows<T>& x, const T* w, Index width, Index rows, 
             }
         }
         POLYTOME_UNROLL
-        for (int k = 0; k < outputs; ++k) {
-            POLYTOME_UNROLL
-            for (int r = 0; r < group; ++r) *entry(scores, k, i + r) = lane_sum<T>(sum[k][r]);
-        }
+        for (int k = 0; k < outputs; ++k) write_lane_sums<T, group>(sum[k], entry(scores, k, i));
     }
 }
 
@@ -208,9 +241,9 @@ template <class Sweep> void for_groups_of_outputs(Index outputs, Sweep sweep) {
 // Multiplies the tiles of a block with coefficients (outputs, columns + 1), the intercept last.
 template <class T> class Scorer {
   public:
-    Scorer(const DenseBlock& block, const double* coefficients, Index outputs)
+    Scorer(const DenseBlock& block, const double* coefficients, Index outputs, bool for_scores_alone = false)
         : width(padded_width<T>(block.columns)), block_(block), coefficients_(coefficients), outputs_(outputs),
-          x_(tile_rows * width), w_(outputs * width) {
+          for_scores_alone_(for_scores_alone), x_(tile_rows * width), w_(outputs * width) {
         for (Index k = 0; k < outputs; ++k) {
             const double* from = coefficients + k * (block.columns + 1);
             for (Index j = 0; j < block.columns; ++j) {
@@ -223,15 +256,15 @@ template <class T> class Scorer {
     // Writes the scores of a tile, and returns its rows as they were multiplied. Coefficients that
     // are all zero, as those of a null model, need no product.
     TileRows<T> score(Index start, Index rows, double* scores) {
-        const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width);
-        if (all_zero_) {
+        const TileRows<T> x = rows_of(block_, start, rows, x_.get(), width, for_scores_alone_);
+        if (all_zero_ && !for_scores_alone_) {
             for (Index i = 0; i < outputs_ * tile_rows; ++i) scores[i] = 0.0;
         } else {
             multiply(x, rows, scores, upcoming_rows(block_, start + tile_rows));
         }
         for (Index k = 0; k < outputs_; ++k) {
             const double intercept = coefficients_[k * (block_.columns + 1) + block_.columns];
-            for (Index i = 0; i < tile_rows; ++i) *entry(scores, k, i) += intercept;
+            for (Index i = 0; i < rows; ++i) *entry(scores, k, i) += intercept;
         }
         return x;
     }
@@ -250,6 +283,7 @@ template <class T> class Scorer {
     const DenseBlock& block_;
     const double* coefficients_;
     const Index outputs_;
+    const bool for_scores_alone_;
     Scratch<T> x_, w_;
     bool all_zero_ = true;
 };

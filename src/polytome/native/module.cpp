@@ -382,6 +382,9 @@ Link link_of(const std::string& name) {
     if (name == "scores") return Link::scores;
     if (name == "softmax") return Link::softmax;
     if (name == "sigmoids") return Link::sigmoids;
+    if (name == "probabilities") return Link::probabilities;
+    if (name == "logarithms") return Link::logarithms;
+    if (name == "places") return Link::places;
     throw std::invalid_argument("a link of this name is not offered");
 }
 
@@ -393,7 +396,7 @@ double shared_prediction(double (*pass)(const Block&, const Prediction&), const 
     require(prediction.outputs > 0, "coefficients: need an output");
     require(result.shape(0) == static_cast<std::size_t>(block.rows) && result.shape(1) == static_cast<std::size_t>(width),
             "result: needs an entry or a row for each row");
-    constexpr Index size = 512;
+    const Index size = std::max<Index>(512, (1 << 16) / (block.columns + 1));  // the first rows of a block are slow
     const InterpreterReleased released;
     if (block.rows <= size) return pass(block, prediction);
     return Shares((block.rows + size - 1) / size, threads, 0, nullptr, [&](Index b, double*) {
@@ -415,22 +418,42 @@ void sparse_scores(const SparseRows& rows, const std::string& set, const Matrix&
     shared_prediction(named(set).sparse_scores, rows.block, prediction, result, prediction.outputs, rows.shared.threads);
 }
 
+// Coefficients (outputs, columns) in any order, and the intercepts behind them, with so many
+// entries from one output, and from one column, to the next.
+std::vector<double> joined(const Coefficients& coefficients, const Intercepts& intercepts, Index of_output,
+                           Index of_column) {
+    const auto outputs = static_cast<Index>(coefficients.shape(0)), columns = static_cast<Index>(coefficients.shape(1));
+    require(intercepts.shape(0) == coefficients.shape(0), "intercepts: need one for each output");
+    std::vector<double> both(static_cast<std::size_t>(outputs * (columns + 1)));
+    for (Index k = 0; k < outputs; ++k) {
+        const double* from = coefficients.data() + k * coefficients.stride(0);
+        double* to = both.data() + k * of_output;
+        for (Index j = 0; j < columns; ++j) to[j * of_column] = from[j * coefficients.stride(1)];
+        to[columns * of_column] = intercepts.data()[k * intercepts.stride(0)];
+    }
+    return both;
+}
+
 // Of rows that are not bound, since nothing else is asked of them: whether all scores are finite.
-bool predict_dense(const std::string& set, const AnyMatrix& X, const std::string& link, const Matrix& coefficients,
-                   const Gradient& result, int threads) {
-    require(coefficients.shape(1) == X.shape(1) + 1, "coefficients: need (outputs, columns + 1)");
+bool predict_dense(const std::string& set, const AnyMatrix& X, const std::string& link,
+                   const Coefficients& coefficients, const Intercepts& intercepts, const Gradient& result, int threads) {
+    require(coefficients.shape(1) == X.shape(1), "coefficients: need (outputs, columns)");
     require(threads > 0, "threads: needs a positive number");
-    const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(0)), coefficients.data(), result.data()};
-    return shared_prediction(named(set).dense_scores, dense_block(X), prediction, result, prediction.outputs, threads) == 0.0;
+    const Index outputs = static_cast<Index>(coefficients.shape(0)), columns = static_cast<Index>(X.shape(1));
+    const std::vector<double> both = joined(coefficients, intercepts, columns + 1, 1);
+    const Prediction prediction{link_of(link), outputs, both.data(), result.data()};
+    return shared_prediction(named(set).dense_scores, dense_block(X), prediction, result, prediction.width(), threads) == 0.0;
 }
 
 bool predict_sparse(const std::string& set, const AnyVector& data, const AnyVector& indices, const Bounds& bounds,
-                    const std::string& link, const Matrix& coefficients, const Gradient& result, int threads) {
-    require(coefficients.shape(0) > 0, "coefficients: need (columns + 1, outputs)");
+                    const std::string& link, const Coefficients& coefficients, const Intercepts& intercepts,
+                    const Gradient& result, int threads) {
     require(threads > 0, "threads: needs a positive number");
-    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(0) - 1);
-    const Prediction prediction{link_of(link), static_cast<Index>(coefficients.shape(1)), coefficients.data(), result.data()};
-    return shared_prediction(named(set).sparse_scores, block, prediction, result, prediction.outputs, threads) == 0.0;
+    const SparseBlock block = sparse_block(data, indices, bounds, coefficients.shape(1));
+    const Index outputs = static_cast<Index>(coefficients.shape(0));
+    const std::vector<double> both = joined(coefficients, intercepts, 1, outputs);
+    const Prediction prediction{link_of(link), outputs, both.data(), result.data()};
+    return shared_prediction(named(set).sparse_scores, block, prediction, result, prediction.width(), threads) == 0.0;
 }
 
 void dense_traces(const DenseRows& rows, const std::string& set, const std::string& link, const Matrix& coefficients,
@@ -539,9 +562,10 @@ NB_MODULE(_passes, module) {
                "absolute"_a.noconvert(), "bases"_a.noconvert(), "curvatures"_a.noconvert(), "gradient"_a.noconvert(),
                "coefficients"_a.noconvert(), "sweeps"_a, "tolerance"_a);
     module.def("predict_dense", &predict_dense, "set"_a, "X"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(),
-               "result"_a.noconvert(), "threads"_a);
+               "intercepts"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
     module.def("predict_sparse", &predict_sparse, "set"_a, "data"_a.noconvert(), "indices"_a.noconvert(),
-               "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "result"_a.noconvert(), "threads"_a);
+               "bounds"_a.noconvert(), "link"_a, "coefficients"_a.noconvert(), "intercepts"_a.noconvert(),
+               "result"_a.noconvert(), "threads"_a);
     module.def("dense_table", &dense_table, "columns"_a, "starts"_a.noconvert(), "X"_a.noconvert());
     module.def("sparse_table", &sparse_table, "columns"_a, "starts"_a.noconvert(), "values"_a.noconvert(),
                "indices"_a.noconvert(), "ends"_a.noconvert());

@@ -72,16 +72,22 @@ struct Task {
     }
 };
 
-// What scores are turned into: nothing else, the softmax of each row, or the sigmoid of each score.
-enum class Link { scores, softmax, sigmoids };
+// What scores are turned into: nothing else; the softmax of each row; the sigmoid of each score;
+// probabilities, which are the softmax, or the sigmoids of minus and plus a single score; their
+// logarithms; or the place of the largest, of a single one whether it is positive.
+enum class Link { scores, softmax, sigmoids, probabilities, logarithms, places };
 
 // What is predicted for each row. Coefficients lie as those of a task.
 struct Prediction {
     Link link;
     Index outputs;
     const double* coefficients;
-    double* result;  // (rows, outputs), or one entry for each row; written
+    double* result;  // (rows, width), or one entry for each row; written
 
+    Index width() const {
+        if (link == Link::places) return 1;
+        return outputs == 1 && (link == Link::probabilities || link == Link::logarithms) ? 2 : outputs;
+    }
     Prediction part(Index written) const { return {link, outputs, coefficients, result + written}; }
 };
 
