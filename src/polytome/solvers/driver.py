@@ -479,13 +479,14 @@ class _Minimization:
         if self.objective.penalty.has_rest:
             return None  # the step would leave no coefficient at 0
         points, step, hessian = NewtonPoints.of(self.objective), iterate.step, iterate.intercept_hessian
-        objective = points.objective
+        objective, rounding = points.objective, 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if not points.are_free and iterate.estimate is not None and iterate.estimate <= rounding / 16:
+            return None  # a pass for digits that the objective does not see
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
                 return None
             step = points.at(iterate.coefficients).step
         W = iterate.coefficients + step
-        rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if not points.are_free:
             value, gradient = objective.value_and_gradient(W)
         else:
