@@ -441,7 +441,7 @@ class _Minimization:
         if self.frame is None and not certificate.is_of_separation:
             if ahead is not None:
                 self._keep(ahead)
-            elif polishes:
+            elif polishes and certificate.kind == "estimate":  # which is judged with more rounding
                 self._polish(iterate, has_free_hessian(self.objective))
             self._prove(iterate)
         assert self.certified is not None
