@@ -111,11 +111,10 @@ class Newton(Solver):
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
-        NumPy with its terms; the sample; and where models are guarded the extra curvature of each
-        row, before, observed and afterwards."""
-        sample = 3 * size.rows + (
-            0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
-        )
+        NumPy with its terms; the steps since it was formed; the sample; and where models are
+        guarded the extra curvature of each row, before, observed and afterwards."""
+        sample = 2 * _MAX_PAIRS * size.coefficients + 3 * size.rows
+        sample += 0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
             return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample
@@ -226,6 +225,7 @@ class _Descent:
     def _form_hessian(self) -> None:
         self.passes += 1
         self.is_fresh = True
+        self._renew(None)  # whose memory the next one takes
         if self.sample is None:
             self._renew(self.objective.hessian_blocks(self.W))
         else:
