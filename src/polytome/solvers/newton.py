@@ -113,7 +113,7 @@ class Newton(Solver):
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
         NumPy with its terms; the steps since it was formed; the sample; and where models are
         guarded the extra curvature of each row, before, observed and afterwards."""
-        sample = 2 * _MAX_PAIRS * size.coefficients + 3 * size.rows
+        sample: float = 2 * _MAX_PAIRS * size.coefficients + 3 * size.rows
         sample += 0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
