@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from polytome.curvature import sampling
-from polytome.curvature.sampling import Importance, drawn_by_curvature
+from polytome.curvature.sampling import Importance, drawn_by_class, drawn_by_curvature
 from polytome.losses import Logistic, Softmax
 from polytome.objective import Objective
 from polytome.passes import Columns, Traces
@@ -67,6 +67,31 @@ def test_the_draw_is_that_of_the_formula(at_once: int, monkeypatch: pytest.Monke
     assert 20 < len(chosen) < 100
     np.testing.assert_array_equal(found.X, objective.rows.X[chosen])
     np.testing.assert_array_equal(found.weight, objective.rows.weight[chosen] / probability[chosen])
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
+def test_rows_drawn_by_class_stand_for_all_and_leave_no_class_out(storage: type) -> None:
+    y = np.repeat([0, 1, 2, 3], [10_000, 5_000, 3, 0])
+    y = np.append(np.random.default_rng(0).permutation(y), 4)
+    rows = as_rows(storage(np.arange(len(y), dtype=float)[:, None]), y)
+    found = drawn_by_class(rows, 500)
+    places = np.ravel(found.X.toarray() if sparse.issparse(found.X) else found.X).astype(int)
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(found.target, y[places])
+    np.testing.assert_allclose(np.bincount(found.target, found.weight), np.bincount(y), rtol=1e-12)
+    drawn, share = np.bincount(found.target), np.bincount(y) / len(y)
+    wanted = 500 * np.sqrt(share * (1 - share)) / np.sqrt(share * (1 - share)).sum()
+    np.testing.assert_array_equal(drawn, np.minimum(np.bincount(y), np.ceil(wanted)))
+    assert drawn[2:].tolist() == [3, 0, 1]
+
+
+def test_rows_without_classes_are_drawn_evenly(rng: np.random.Generator) -> None:
+    weight = rng.uniform(0.5, 2.0, 1_000)
+    rows = as_rows(np.arange(1_000.0)[:, None], rng.dirichlet(np.ones(3), 1_000), weight)
+    found = drawn_by_class(rows, 100)
+    places = np.ravel(found.X).astype(int)
+    np.testing.assert_array_equal(places // 10, np.arange(100))
+    np.testing.assert_allclose(found.weight, 10 * weight[places], rtol=1e-15)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, np.float32, sparse.csr_matrix])

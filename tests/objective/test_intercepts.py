@@ -6,10 +6,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from polytome import native
-from polytome.losses import Logistic, Softmax, Squared
+from polytome.losses import IndependentSigmoids, Logistic, Softmax, Squared
 from polytome.numerics import logit
 from polytome.objective import Objective
-from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, exact_intercept, newton_step
+from polytome.objective.intercepts import RESIDUAL_ROUNDING, KnownScores, balanced, exact_intercept, newton_step
 from polytome.penalties import L2
 from polytome.rows import arrays as array_rows
 from polytome.rows import as_rows
@@ -182,3 +182,25 @@ def test_the_squared_loss_needs_one_step(monkeypatch):
     assert isinstance(objective.loss, Squared)
     assert_allclose(b, objective.rows.weight @ (objective.rows.target - scores) / objective.total_weight, rtol=1e-12)
     assert len(slopes) <= 3
+
+
+@pytest.mark.parametrize("loss", [Softmax(3), IndependentSigmoids(3)])
+def test_a_hessian_nearby_is_corrected_by_the_steps(loss, rng):
+    """Secants find the minimum from a Hessian that is a third too large, and no other is formed."""
+    target = rng.integers(0, 3, 400) if loss == Softmax(3) else rng.integers(0, 2, (400, 3))
+    scores = rng.normal(size=(400, 3))
+    known = KnownScores(Objective(loss, L2(0.1), as_rows(np.zeros((400, 1)), target)), scores)
+    best, evaluated = exact_intercept(known.objective, scores), []
+
+    def evaluate(b):
+        evaluated.append(b)
+        return known.loss_and_slope(b)
+
+    def refuse(b):
+        raise AssertionError("no Hessian is needed")
+
+    start = best + np.array([0.02, -0.03, 0.01])
+    b, (_, slope) = balanced(evaluate, refuse, start, separable=loss.separable, hessian=1.3 * known.hessian(best))
+    assert_allclose(b, best, rtol=0, atol=1e-12)
+    assert np.abs(slope).max() < 1e-13
+    assert len(evaluated) < 8

@@ -17,6 +17,7 @@ from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, Newton, minimize
+from polytome.solvers.newton import Guard
 
 
 def binary(n: int, rng: np.random.Generator, strength: float = 1e-4) -> Objective:
@@ -65,6 +66,36 @@ def test_few_rows_that_mislead_do_no_harm(strength: float, rng: np.random.Genera
     newton, lbfgs = (minimize(objective, solver, tol=1e-7) for solver in (Newton(), LBFGS()))
     assert newton.stop.name == "CERTIFIED"
     assert newton.certificate.objective <= lbfgs.certificate.objective * (1 + 1e-6)
+
+
+def test_rare_classes_are_among_the_few_rows(rng: np.random.Generator) -> None:
+    """Without them the start would say that they never occur, and all rows would have to be
+    guarded against steps that doubt it."""
+    X = rng.normal(size=(20_000, 4))
+    y = np.argmax(X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(20_000, 3)), axis=1)
+    y[:20] = np.repeat([3, 4], 10)
+    objective = Objective(Softmax(5), L2(1e-5), as_rows(X, y))
+    solution = minimize(objective, Newton(), tol=1e-6)
+    assert solution.stop.name == "CERTIFIED"
+    assert solution.passes < 10
+    best = minimize(objective, LBFGS(), tol=1e-9).certificate
+    assert solution.certificate.objective - best.objective <= 1e-6 * best.null_objective
+
+
+def test_a_guard_that_fades_has_the_matrix_of_its_curvatures(rng: np.random.Generator) -> None:
+    objective = binary(500, rng)
+    guard = Guard(objective)
+    guard.learn(objective.null[0], np.full(objective.shape, 3.0))
+    before = guard.matrix.copy()
+    guard.fade(0.9)
+    assert guard.extra is not None
+    formed = Guard(objective)
+    formed.extra = guard.extra
+    assert_allclose(guard.matrix, formed.matrix, rtol=1e-10, atol=1e-13 * np.abs(before).max())
+    assert_allclose(guard.matrix, before / 4, rtol=1e-10)
+    for _ in range(30):
+        guard.fade(2.0)
+    assert not guard.is_active
 
 
 def test_coefficients_that_are_known_are_not_left_for_few_rows(rng: np.random.Generator) -> None:

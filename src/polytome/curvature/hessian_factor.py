@@ -38,6 +38,10 @@ class HessianFactor:
         scaled *= self.scales
         return np.ascontiguousarray(scaled.reshape(gradient.T.shape).T)
 
+    def solve_both(self, first: Array, second: Array) -> tuple[Array, Array]:
+        """The same for two gradients."""
+        return self.solve(first), self.solve(second)
+
 
 def factor_hessian(objective: Objective, H: Array) -> HessianFactor:
     """Factors of a Hessian of the objective in blocks, as from `Objective.hessian_blocks`;

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Columns, RowSquares, Sums, Traces, curvature_of
-from polytome.rows import Storage, StreamedRows
+from polytome.rows import Rows, Storage, StreamedRows
 from polytome.rows.draw import Draw
 
 Array = NDArray[Any]
 
-__all__ = ["Importance", "drawn_by_curvature", "sampled_hessian"]
+__all__ = ["Importance", "drawn_by_class", "drawn_by_curvature", "sampled_hessian"]
 
 _ROWS_AT_ONCE = 2**20
 
@@ -42,6 +42,35 @@ class Importance:
         trace, _, _ = curvature_of(self.loss, block, self.raw)
         (squares,) = RowSquares(self.columns).of_block(block)
         return (trace * (1 + squares / len(self.columns.shift)),)
+
+
+def drawn_by_class(rows: Rows, size: int) -> Rows:
+    """About `size` rows that stand for all, in which no class is rare: one of each of as many equal
+    stretches of a class's rows.
+
+    In the null model a class of the share p has curvature `p (1 - p)`; each class gets rows by the
+    square root of that, and these count for as many more. Where labels are no classes, all rows
+    are one.
+
+    Reference: Fithian and Hastie, Local case-control sampling in imbalanced data sets, Annals of
+    Statistics 42, 2014.
+    """
+    target, rng = rows.target, np.random.default_rng(0)
+    has_classes = target.ndim == 1 and target.dtype.kind == "i"
+    counts = np.bincount(target) if has_classes else np.array([rows.n_rows])
+    share = counts / rows.n_rows
+    wanted = np.sqrt(share * (1 - share)) if has_classes else share
+    chosen, times = [], []
+    for k, (count, part) in enumerate(zip(counts, wanted / max(wanted.sum(), 1e-300), strict=True)):
+        n_drawn = min(int(count), int(np.ceil(size * part)))
+        edges = np.linspace(0, count, n_drawn + 1).astype(int)
+        places = rng.integers(edges[:-1], edges[1:])
+        chosen.append(np.flatnonzero(target == k)[places] if has_classes else places)
+        times.append(np.full(n_drawn, count / max(n_drawn, 1)))
+    together = np.concatenate(chosen)
+    order = np.argsort(together)
+    together = together[order]
+    return rows.subset(together, rows.weight[together] * np.concatenate(times)[order])
 
 
 def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:

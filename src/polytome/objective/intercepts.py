@@ -148,7 +148,7 @@ def balanced(
     """
     point = evaluate(b) if start is None else start
     residual = float((np.abs(point[1]) / unit).max())
-    is_fresh, damping, length = False, 0.0, 1.0
+    is_fresh, is_nearby, damping, length = False, hessian is not None, 0.0, 1.0
     smallest, stalled = np.inf, 0
     for _ in range(_MAX_STEPS):
         stalled = 0 if residual < 0.5 * smallest else stalled + 1
@@ -156,13 +156,15 @@ def balanced(
         if not residual > tolerance or stalled > _MAX_STALLED_STEPS:
             break
         if hessian is None:
-            hessian, is_fresh = hessian_at(b), True
+            hessian, is_fresh, is_nearby = hessian_at(b), True, False
         step = length * newton_step(hessian, point[1], separable, damping)
         trial = evaluate(b - step)
         change, trial_residual = trial[0] - point[0], float((np.abs(trial[1]) / unit).max())
         rounding = RESIDUAL_ROUNDING * abs(point[0])
         if change < -rounding or (trial_residual < residual and change <= rounding):
-            hessian = hessian if trial_residual <= 0.1 * residual else None
+            if is_nearby:
+                hessian = _corrected(hessian, step, point[1] - trial[1], separable)
+            hessian = hessian if trial_residual <= (0.5 if is_nearby else 0.1) * residual else None
             b, point, residual = b - step, trial, trial_residual
             is_fresh, damping, length = False, damping / 10, 1.0
         elif not is_fresh:  # a fresh Hessian is the better remedy for a failed step
@@ -174,6 +176,19 @@ def balanced(
         else:
             damping = max(10 * damping, 1e-3 * float(hessian.diagonal().max()), 1e-12)
     return b, point
+
+
+def _corrected(hessian: Array, step: Array, slope_change: Array, separable: bool) -> Array:
+    """The Hessian nearby, changed so that it explains by how much a step changed the slope: by the
+    secant of each output, or by the formula of Broyden, Fletcher, Goldfarb and Shanno."""
+    image = hessian @ step
+    if separable:
+        ratio = np.divide(slope_change, image, out=np.ones_like(step), where=image != 0)
+        return np.diag(hessian.diagonal() * np.clip(ratio, 0.5, 2.0))
+    seen, expected = float(step @ slope_change), float(step @ image)
+    if not (seen > 0 and expected > 0):
+        return hessian
+    return hessian + np.outer(slope_change, slope_change) / seen - np.outer(image, image) / expected
 
 
 def newton_step(hessian: Array, gradient: Array, separable: bool, damping: float = 0.0) -> Array:

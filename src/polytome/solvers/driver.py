@@ -445,7 +445,7 @@ class _Minimization:
         if self.frame is None and not certificate.is_of_separation:
             if ahead is not None:
                 self._keep(ahead)
-            elif polishes:
+            elif polishes and certificate.kind == "estimate":  # which is judged with more rounding
                 self._polish(iterate, has_free_hessian(self.objective))
             self._prove(iterate)
         assert self.certified is not None
@@ -483,13 +483,14 @@ class _Minimization:
         if self.objective.penalty.has_rest:
             return None  # the step would leave no coefficient at 0
         points, step, hessian = NewtonPoints.of(self.objective), iterate.step, iterate.intercept_hessian
-        objective = points.objective
+        objective, rounding = points.objective, 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
+        if not points.are_free and iterate.estimate is not None and iterate.estimate <= rounding / 16:
+            return None  # a pass for digits that the objective does not see
         if step is None:
             if iterate.gradient.size == 0 or not forms_hessian:
                 return None
             step = points.at(iterate.coefficients).step
         W = iterate.coefficients + step
-        rounding = 4 * float(np.finfo(np.float64).eps) * abs(iterate.value)
         if not points.are_free:
             value, gradient = objective.value_and_gradient(W)
         else:

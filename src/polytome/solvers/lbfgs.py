@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from polytome.curvature.preconditioner import (
     MAX_GRAM_COLUMNS,
     MAX_GROUPS,
-    DiagonalPreconditioner,
-    GramPreconditioner,
     KroneckerHessian,
     gram_sample,
     kronecker_hessian,
     precondition,
 )
+from polytome.curvature.quasi_newton import Inverse, Pairs, pair_of, two_loops
 from polytome.objective import Objective
 from polytome.penalties import by_column
 from polytome.rows.draw import NUMBERS_OF_DRAWN
@@ -30,8 +29,6 @@ from polytome.solvers.size import Size
 from polytome.solvers.solver import GivesWay, Solver
 
 Array = NDArray[Any]
-Pairs = deque[tuple[Array, Array, Array]]
-Inverse = GramPreconditioner | DiagonalPreconditioner
 
 __all__ = ["LBFGS", "Curvature", "memory_of_preconditioner"]
 
@@ -142,7 +139,7 @@ class LBFGS(Solver):
             if inverse is None:
                 assert curvature.hessian is not None
                 inverse = curvature.hessian.inverse()
-            direction = -_two_loops(objective, pairs, inverse, gradient)
+            direction = -two_loops(objective, pairs, inverse, gradient)
             found = backtrack(objective, W, value, gradient, direction)
             if found is None and not pairs:
                 return None
@@ -151,13 +148,8 @@ class LBFGS(Solver):
                 inverse, is_known = None, False
                 continue
             trial, value, trial_gradient, new_passes = found
-            step, gradient_change = trial - W, trial_gradient - gradient
-            product = objective.dot(step, gradient_change)
-            # Rounding alone must not make a pair; unlike a test of norms, this one does not depend
-            # on the columns' units. An infinite product leaves an output out of the pair.
-            product[~(product > 1e-12 * objective.dot(np.abs(step), np.abs(gradient_change)))] = np.inf
-            if np.isfinite(product).any():
-                pairs.append((step, gradient_change, product))
+            if (pair := pair_of(objective, trial - W, trial_gradient - gradient)) is not None:
+                pairs.append(pair)
             W, gradient = trial, trial_gradient
             passes += new_passes
             iteration += 1
@@ -186,22 +178,3 @@ def _is_long(objective: Objective) -> bool:
     if n_features > MAX_GRAM_COLUMNS or 4 * n_rows * objective.size < _LONG_PASS_OPERATIONS:
         return False
     return 4 * n_rows * n_outputs >= (gram_sample(n_rows, n_features, n_outputs) or n_rows) * n_features
-
-
-def _two_loops(objective: Objective, pairs: Pairs, inverse: Inverse, gradient: Array) -> Array:
-    """The inverse Hessian that the pairs and the preconditioner imply, times the gradient."""
-    q = gradient.copy()
-    alphas = []
-    for step, gradient_change, product in reversed(pairs):
-        alpha = objective.dot(step, q) / product
-        alphas.append(alpha)
-        q -= alpha * gradient_change
-    if not pairs:
-        return inverse.solve(q)
-    _, gradient_change, product = pairs[-1]
-    r, solved = inverse.solve_both(q, gradient_change)
-    is_known = np.isfinite(product)
-    r = r * np.where(is_known, product, 1.0) / np.where(is_known, objective.dot(gradient_change, solved), 1.0)
-    for (step, gradient_change, product), alpha in zip(pairs, reversed(alphas), strict=True):
-        r += (alpha - objective.dot(gradient_change, r) / product) * step
-    return r

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from polytome import native
 from polytome.curvature.conjugate_gradients import conjugate_gradients
-from polytome.curvature.hessian_factor import factor_hessian
+from polytome.curvature.hessian_factor import HessianFactor, factor_hessian
 from polytome.curvature.newton_point import NewtonPoint, NewtonPoints, has_free_hessian, intercept_hessian
-from polytome.curvature.sampling import sampled_hessian
+from polytome.curvature.quasi_newton import Pairs, pair_of, two_loops
+from polytome.curvature.sampling import drawn_by_class, sampled_hessian
 from polytome.losses import Loss
 from polytome.objective import Objective
 from polytome.passes import Block, Gram, Sums, block_scores
@@ -28,10 +30,12 @@ Array = NDArray[Any]
 __all__ = ["Guard", "Newton"]
 
 _MAX_TRIES = 30
-_KEPT_HESSIAN_RATIO = 0.03
+_KEPT_HESSIAN_RATIO = 0.3
+_MAX_PAIRS = 8
 _MAX_JOINT_COLUMNS = 64
 _ROWS_PER_START_ROW = 20
-_ROWS_PER_COEFFICIENT = 50
+_ROWS_PER_COEFFICIENT = 40
+_SAMPLE_ACCURACY = 0.2  # of the distance in nats between the optima of some rows and of all
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,10 @@ class Newton(Solver):
     changes for those rows and hardly for others. The curvature fades while steps decrease the
     objective as predicted.
 
-    A Hessian costs as much as several gradients. So it is kept while each step's predicted decrease
-    is 3 % or less of that of the step before. And where rows far outnumber coefficients, the
-    optimum of some of the rows, and their Hessian there, are a good start for all of them.
+    A Hessian costs as much as several gradients. So it is kept, corrected by the gradients' changes
+    along the steps since, while each step's predicted decrease is 30 % or less of that of the step
+    before. And where rows far outnumber coefficients, the optimum of some of the rows, and their
+    Hessian there, are a good start for all of them.
 
     Args:
         sample: rows whose curvature makes up the Hessian, drawn again for each step; conjugate
@@ -58,8 +63,8 @@ class Newton(Solver):
         >>> Newton()
         Newton(sample=None)
 
-    References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4 and 7.1; for the kept
-    Hessian Shamanskii, Ukrainian Mathematical Journal 19, 1967. The guard is new here.
+    References: Nocedal and Wright, Numerical Optimization, 2006, sections 3.4, 7.1 and 7.2; for the
+    kept Hessian Shamanskii, Ukrainian Mathematical Journal 19, 1967. The guard is new here.
     """
 
     sample: int | None = None
@@ -69,48 +74,47 @@ class Newton(Solver):
     def iterates(self, objective: Objective, start: Array) -> Iterator[Iterate]:
         """Iterates from `start`; each counts a pass for its Hessian, its products and every step
         tried."""
-        objective = objective.at(np.float64)
+        return (iterate for _, iterate in self._descend(objective.at(np.float64), start))
+
+    def _descend(self, objective: Objective, start: Array) -> Iterator[tuple[_Descent, Iterate]]:
+        """The state of the method at each iterate, and the iterate."""
         descent = _Descent(objective, self.sample)
         sample_objective = self._start_sample(objective, start)
         descent.start_at(start, with_hessian=sample_objective is None)
         if sample_objective is not None:
-            yield descent.iterate(None)
+            yield descent, descent.iterate(None)
             descent.continue_from(*self._optimum(sample_objective, start))
-        yield descent.prepare_step()
+        yield descent, descent.prepare_step()
         while descent.take_step():
-            yield descent.prepare_step()
+            yield descent, descent.prepare_step()
 
     def _start_sample(self, objective: Objective, start: Array) -> Objective | None:
-        """One row in twenty, drawn at random, if that leaves many and no coefficients are known;
-        else None."""
+        """One row in twenty, or more where there are many coefficients, if that leaves many and no
+        coefficients are known; else None."""
         n_rows, (side, n_outputs) = objective.rows.n_rows, objective.shape
         side *= 1 if objective.loss.separable else n_outputs
         size = max(min(n_rows // _ROWS_PER_START_ROW, objective.rows.facts.most_copied), _ROWS_PER_COEFFICIENT * side)
         if self.sample is not None or size > n_rows // 4 or start[:-1].any():
             return None
-        edges = np.linspace(0, n_rows, size + 1).astype(int)
-        chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
-        return replace(objective, rows=objective.rows.subset(chosen, objective.rows.weight[chosen]))
+        return replace(objective, rows=drawn_by_class(objective.rows, size))
 
     def _optimum(self, sample_objective: Objective, start: Array) -> tuple[Array, Array, float]:
         """Coefficients near the optimum of few rows, the Hessian there, and the rows read on the
         way."""
-        # The optimum of all rows is at about this distance in nats: coming much nearer gains
-        # nothing.
+        # The optimum of all rows is at about this distance: coming much nearer gains nothing.
         noise = sample_objective.size / sample_objective.rows.n_rows
-        for iterate in islice(self.iterates(sample_objective, start), _MAX_TRIES):
-            if iterate.estimate is not None and iterate.estimate <= 0.03 * noise:
+        for descent, _ in islice(self._descend(sample_objective, start), _MAX_TRIES):
+            if descent.has_step and descent.predicted_decrease <= _SAMPLE_ACCURACY * noise:
                 break
-        W = iterate.coefficients
-        return W, sample_objective.hessian_blocks(W), (iterate.passes + 1) * sample_objective.rows.n_rows
+        W = descent.W + descent.direction
+        return W, sample_objective.hessian_blocks(W), (descent.passes + 1) * sample_objective.rows.n_rows
 
     def numbers_held(self, size: Size) -> float:
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
-        NumPy with its terms; the sample; and where models are guarded the extra curvature of each
-        row, before, observed and afterwards."""
-        sample = 3 * size.rows + (
-            0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
-        )
+        NumPy with its terms; the steps since it was formed; the sample; and where models are
+        guarded the extra curvature of each row, before, observed and afterwards."""
+        sample: float = 2 * _MAX_PAIRS * size.coefficients + 3 * size.rows
+        sample += 0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
             return int((6 + 3 * size.threads) * size.hessian + sample_entries) + sample
@@ -126,10 +130,13 @@ class _Descent:
         self.objective, self.sample = objective, sample
         self.points = NewtonPoints.of(objective)
         self.guard = Guard(objective)
-        self.passes = 0.0
-        self.predicted_decrease = 0.0
+        self.passes, self.value = 0.0, np.inf
+        self.W = self.gradient = np.zeros(objective.shape)
+        self.direction, self.predicted_decrease, self.has_step = np.zeros(objective.shape), 0.0, False
         self.keeps_hessian = False
         self.H: Array | NewtonPoint | None = None  # the Hessian, or only what follows from it
+        self.inverse: HessianFactor | None = None  # of the guarded Hessian, once it is asked for
+        self.pairs: Pairs = deque(maxlen=_MAX_PAIRS)  # of the steps since it was formed
 
     def start_at(self, W: Array, with_hessian: bool) -> None:
         """Start at a point."""
@@ -142,7 +149,8 @@ class _Descent:
         self.passes += rows_read / self.objective.rows.n_rows
         if value < self.value and np.isfinite(gradient).all():
             self._move_to(W, value, gradient, None)
-            self.H, self.predicted_decrease = H, np.inf
+            self._renew(H)
+            self.predicted_decrease = np.inf
 
     def iterate(self, estimate: float | None, step: Array | None = None) -> Iterate:
         """The point as an iterate."""
@@ -159,7 +167,7 @@ class _Descent:
     def prepare_step(self) -> Iterate:
         """The point as an iterate, with its next step computed: from the Hessian at hand if that is
         good enough, else from a new one."""
-        last_decrease = self.predicted_decrease
+        last_decrease, self.has_step = self.predicted_decrease, True
         if self.H is None:
             self._form_hessian()
         self._solve()
@@ -186,6 +194,7 @@ class _Descent:
                 return True
             if self.is_fresh:
                 self.guard.learn(self.W, self.direction)
+                self.inverse = None
                 self.passes += 1
             else:
                 self._form_hessian()
@@ -206,18 +215,26 @@ class _Descent:
         return *self.objective.value_and_gradient(W), None
 
     def _move_to(self, W: Array, value: float, gradient: Array, H: Array | NewtonPoint | None) -> None:
+        if H is not None or not self.keeps_hessian:
+            self._renew(H)
+        elif (pair := pair_of(self.objective, W - self.W, gradient - self.gradient)) is not None:
+            self.pairs.append(pair)
         self.W, self.value, self.gradient = W, value, gradient
         self.is_fresh = H is not None
-        if self.is_fresh or not self.keeps_hessian:
-            self.H = H
 
     def _form_hessian(self) -> None:
         self.passes += 1
         self.is_fresh = True
+        self._renew(None)  # whose memory the next one takes
         if self.sample is None:
-            self.H = self.objective.hessian_blocks(self.W)
+            self._renew(self.objective.hessian_blocks(self.W))
         else:
-            self.H = sampled_hessian(self.objective, self.W, self.sample)
+            self._renew(sampled_hessian(self.objective, self.W, self.sample))
+
+    def _renew(self, H: Array | NewtonPoint | None) -> None:
+        """Another Hessian, or none, and nothing known beside it."""
+        self.H, self.inverse = H, None
+        self.pairs.clear()
 
     def _solve(self) -> None:
         """The guarded Newton step, and the decrease that its quadratic model predicts."""
@@ -228,9 +245,10 @@ class _Descent:
                 self.predicted_decrease = -0.5 * float(np.vdot(self.gradient, self.direction))
                 return
             self.H = self.objective.hessian_blocks(self.W)
-        inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
+        if self.inverse is None:
+            self.inverse = factor_hessian(self.objective, self.guard.added_to(self.H))
         if self.sample is None:
-            self.direction = -inverse.solve(self.gradient)
+            self.direction = -two_loops(self.objective, self.pairs, self.inverse, self.gradient)
             self.predicted_decrease = -0.5 * float(np.vdot(self.gradient, self.direction))
             return
 
@@ -238,7 +256,7 @@ class _Descent:
             self.passes += 1
             return self.objective.hessian_product(self.W, x) + self.guard.times(x)
 
-        solution, image = conjugate_gradients(product, self.gradient, inverse, tolerance=0.5, max_products=20)
+        solution, image = conjugate_gradients(product, self.gradient, self.inverse, tolerance=0.5, max_products=20)
         self.direction = -solution
         self.predicted_decrease = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
 
@@ -274,11 +292,12 @@ class Guard:
         decrease."""
         if self.extra is None or ratio <= 0.5:
             return
-        self.extra = self.extra * (0.05 if ratio > 1 else 0.25)
-        self.extra[self.extra < 1e-12] = 0.0
-        self._matrix = None
-        if not self.extra.any():
-            self.extra = None
+        kept = 0.05 if ratio > 1 else 0.25
+        self.extra = self.extra * kept
+        if self._matrix is not None:
+            self._matrix *= kept
+        if not (self.extra >= 1e-12).any():
+            self.extra = self._matrix = None
 
     @property
     def matrix(self) -> Array:
