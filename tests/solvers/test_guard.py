@@ -1,4 +1,4 @@
-"""The guard of Newton's method: of rows that are not in memory a byte for each, and never less
+"""The guard of Newton's method: of many rows that are not in memory a byte for each, and never less
 curvature than a number."""
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from polytome.solvers import Newton, guard, minimize
 from polytome.solvers.guard import Guard
 from polytome.solvers.memory import forecast
 from polytome.solvers.size import Size
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows count as many."""
+    monkeypatch.setattr(guard, "_MOST_NUMBERED_ROWS", 10)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ def values(one: Guard) -> Any:
     return guard._values_of(one.objective.loss)[one.extra]
 
 
+@pytest.mark.usefixtures("many")
 def test_levels_are_the_numbers_rounded_up(rng: np.random.Generator) -> None:
     X, y = rng.normal(1, 3, (400, 5)), rng.integers(0, 3, 400)
     numbers, levels = (Guard(objective) for objective in both(X, y, 3, 0.1))
@@ -80,6 +87,7 @@ def test_levels_are_the_numbers_rounded_up(rng: np.random.Generator) -> None:
     assert not levels.is_active
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("loss", [Logistic(), Squared()])
 def test_where_no_row_is_to_blame_all_are(loss: Any, rng: np.random.Generator) -> None:
     """A step along which no score changes shows nothing."""
@@ -99,10 +107,12 @@ def test_where_no_row_is_to_blame_all_are(loss: Any, rng: np.random.Generator) -
 
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_matrix])
 @pytest.mark.parametrize("copies_all", [True, False])
-def test_the_matrix_is_that_of_the_levels(
-    storage: Any, copies_all: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [10, 1_000])
+def test_the_matrix_is_that_of_the_extra_curvature(
+    storage: Any, copies_all: bool, most: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X = rng.normal(1, 3, (300, 5)) * (rng.random((300, 5)) < 0.6)
+    monkeypatch.setattr(guard, "_MOST_NUMBERED_ROWS", most)
     _, objective = both(storage(X), rng.integers(0, 3, 300), 3, 0.1, rng.uniform(0.1, 3, 300))
     one = Guard(objective)
     one.learn(rng.normal(size=(6, 3)), 3 * rng.normal(size=(6, 3)))
@@ -110,11 +120,13 @@ def test_the_matrix_is_that_of_the_levels(
         monkeypatch.setattr("polytome.rows.blocks._LEAST_COPIED", 10)
         monkeypatch.setattr("polytome.rows.blocks._COPIED_BYTES", 1)
         monkeypatch.setattr(StreamedRows, "subset", None)
-    rows = as_rows(X, np.zeros(300), objective.rows.weight * values(one))
+    extra = values(one) if most < 300 else one.extra
+    rows = as_rows(X, np.zeros(300), objective.rows.weight * extra)
     expected = rows.reduce(Gram(Columns.identity(5), True))[0] / objective.total_weight
     assert_allclose(one.matrix, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
 
 
+@pytest.mark.usefixtures("many")
 def test_a_byte_for_each_row(rng: np.random.Generator) -> None:
     """Three while steps are looked at, beside blocks that do not grow with the rows."""
     peaks = []
@@ -135,6 +147,7 @@ def test_a_byte_for_each_row(rng: np.random.Generator) -> None:
     assert (peaks[1] - peaks[0]) / 250_000 < 3.5
 
 
+@pytest.mark.usefixtures("many")
 def test_guarded_steps_over_parts_end_where_those_in_memory_do(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,9 +170,21 @@ def test_guarded_steps_over_parts_end_where_those_in_memory_do(
     assert_allclose(solutions[1].coefficients, solutions[0].coefficients, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("many")
 def test_a_forecast_counts_bytes_of_rows_in_parts() -> None:
     X, y = np.ones((100_000, 2)), np.arange(100_000) % 2
     held = [Newton().numbers_held(Size.of(objective)) for objective in both(X, y, 2, 1.0)]
     assert held[0] - held[1] >= 2 * len(X)
     in_memory, parts = both(X, y, 2, 1.0)
     assert forecast(parts, Newton()) < forecast(in_memory, Newton())
+
+
+def test_fewer_rows_in_parts_have_the_numbers_of_rows_in_memory(rng: np.random.Generator) -> None:
+    X, y = rng.normal(1, 3, (400, 5)), rng.integers(0, 3, 400)
+    one, other = (Guard(objective) for objective in both(X, y, 3, 0.1))
+    W = rng.normal(size=(6, 3))
+    for each in (one, other):
+        each.learn(W, 3 * W[::-1])
+        each.fade(2.0)
+    assert other.extra is not None
+    assert_allclose(other.extra, one.extra, rtol=1e-12)

@@ -14,11 +14,9 @@ from polytome.passes import Block, Gram, Sums, block_scores
 
 Array = NDArray[Any]
 
-__all__ = ["NUMBERS_OF_GUARDED", "Guard"]
+__all__ = ["Guard", "numbers_of_guarded"]
 
-NUMBERS_OF_GUARDED = {True: 3.0, False: 3 / 8}
-"""What a row takes at most: its extra curvature before, as observed and afterwards; a byte each
-where rows are not in memory."""
+_MOST_NUMBERED_ROWS = 2**21  # of those that are not in memory, whose guard then takes 48 MiB
 _SMALLEST = 1e-12  # extra curvature that is not 0
 _FIRST_OF_ALL = 1e-6  # of all rows, where none is to blame, in units of the loss's largest curvature
 _LEVELS_OF_OCTAVE = 4
@@ -26,19 +24,35 @@ _LEVELS = np.arange(256, dtype=np.uint8)
 _LEVEL_OF_SMOOTHNESS = 164  # 23 octaves below the last level, and 41 above the first
 
 
+def numbers_of_guarded(n_rows: int, is_resident: bool) -> int:
+    """Numbers of eight bytes that a guard holds at most: the extra curvature of each row before, as
+    observed and afterwards.
+
+    Example:
+        >>> numbers_of_guarded(8_000_000, True), numbers_of_guarded(8_000_000, False)
+        (24000000, 3000000)
+    """
+    return 3 * n_rows // (8 if _has_levels(n_rows, is_resident) else 1)
+
+
+def _has_levels(n_rows: int, is_resident: bool) -> bool:
+    return not is_resident and n_rows > _MOST_NUMBERED_ROWS
+
+
 class Guard:
     """The extra curvature e of each row, and the matrix `X' diag(e) X / S` that it makes.
 
-    Of rows in memory it is a number. Of others, which may be many, it is a level of one byte, and
-    the number is rounded up to the next of four in an octave: a guard need not be exact, as it says
-    how far a step may go, and never where the optimum is.
+    It is a number. Of very many rows that are not in memory it is a level of one byte, and the
+    number is rounded up to the next of four in an octave: a guard need not be exact, as it says how
+    far a step may go, and never where the optimum is.
     """
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.extra: Array | None = None
-        """Of each row; levels, uint8, where rows are not in memory."""
-        self._by_levels = not objective.rows.facts.is_resident
+        """Of each row: a number, or a level, uint8."""
+        facts = objective.rows.facts
+        self._by_levels = _has_levels(facts.n_rows, facts.is_resident)
         self._matrix: Array | None = None
 
     @property
@@ -107,13 +121,16 @@ class Guard:
         rows, extra = self.objective.rows, self.extra
         assert extra is not None
         columns, fit_intercept = rows.columns, self.objective.fit_intercept
-        values = _values_of(self.objective.loss) if self._by_levels else None
-        if values is not None and np.count_nonzero(extra) > rows.facts.most_copied:
-            (gram,) = rows.with_target(extra).reduce(Gram(columns, fit_intercept, values))
+        if self._by_levels:
+            places, values = extra, _values_of(self.objective.loss)
+        else:
+            places, values = np.arange(len(extra)), extra
+        if np.count_nonzero(extra) > rows.facts.most_copied:
+            (gram,) = rows.with_target(places).reduce(Gram(columns, fit_intercept, values))
         else:
             chosen = np.flatnonzero(extra)
-            some = extra[chosen] if values is None else values[extra[chosen]]
-            (gram,) = rows.subset(chosen, rows.weight[chosen] * some).reduce(Gram(columns, fit_intercept))
+            some = rows.subset(chosen, rows.weight[chosen] * values[places[chosen]])
+            (gram,) = some.reduce(Gram(columns, fit_intercept))
         gram /= self.objective.total_weight
         return gram
 

@@ -17,7 +17,7 @@ from polytome.curvature.newton_point import NewtonPoint, NewtonPoints, has_free_
 from polytome.curvature.sampling import sampled_hessian
 from polytome.objective import Objective
 from polytome.rows.draw import NUMBERS_OF_DRAWN
-from polytome.solvers.guard import NUMBERS_OF_GUARDED, Guard
+from polytome.solvers.guard import Guard, numbers_of_guarded
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
@@ -107,7 +107,7 @@ class Newton(Solver):
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
         NumPy with its terms; the sample; and where models are guarded the extra curvature of each
         row, before, observed and afterwards."""
-        sample = int(NUMBERS_OF_GUARDED[size.is_resident] * size.rows) + (
+        sample = numbers_of_guarded(size.rows, size.is_resident) + (
             0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
         )
         if native.makes_derivatives(size.columns, size.coefficients):
