@@ -15,14 +15,8 @@ from polytome import LogisticRegression, load, open_rows
 from polytome.errors import DataError
 from polytome.files.runs import read_runs
 from polytome.files.sources import fit_source, hold_out, open_source
-from polytome.files.streamed import (
-    _bytes_in_memory,
-    fit_streamed,
-    hold_out_streamed,
-    read_files,
-    sample_of_test_rows,
-    why_streamed,
-)
+from polytome.files.streamed import _bytes_in_memory, fit_streamed, hold_out_streamed, why_streamed
+from polytome.files.streamed_predictions import read_files, sample_of_test_rows
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -283,14 +277,14 @@ def test_many_rows_of_files_are_drawn_for_a_report(tmp_path: Path, monkeypatch: 
     model = fit_streamed(LogisticRegression(), open_rows(tmp_path, target="y"))
     every = read_files(model, [str(tmp_path)], draws=True)
     assert (len(every.y), every.notes) == (1_800, ())
-    monkeypatch.setattr("polytome.files.streamed._DRAWN_BYTES", every.X.nbytes // 4)
+    monkeypatch.setattr("polytome.files.streamed_predictions._DRAWN_BYTES", every.X.nbytes // 4)
     some, again = (read_files(model, [str(tmp_path)], draws=True) for _ in range(2))
     assert 300 < len(some.y) < 500
     assert some.notes == (f"{len(some.y)} rows, drawn at random, stand for 1,800",)
     assert_array_equal(some.X, every.X[some.test_names - 1])
     assert_array_equal(some.y, every.y[some.test_names - 1])
     assert_array_equal(again.test_names, some.test_names)
-    monkeypatch.setattr("polytome.files.streamed.memory_left", lambda: 1_000)
+    monkeypatch.setattr("polytome.files.streamed_predictions.memory_left", lambda: 1_000)
     with pytest.raises(DataError, match="all rows are needed in memory: give fewer files"):
         read_files(model, [str(tmp_path)])
 
@@ -311,7 +305,7 @@ def test_test_rows_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         counted.append(seed)
         return sample_of_test_rows(table, seed)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("polytome.files.streamed.sample_of_test_rows", once)
+    monkeypatch.setattr("polytome.files.streamed_predictions.sample_of_test_rows", once)
     folder = tmp_path / "rows"
     folder.mkdir()
     for name in ("a", "b"):

@@ -1,5 +1,5 @@
-"""Lines of libsvm text in compiled code: the bits of Python's numbers, and nothing that Python would
-refuse."""
+"""Lines of libsvm text in compiled code: the bits of Python's numbers, and nothing that Python
+would refuse."""
 
 from __future__ import annotations
 

@@ -112,11 +112,11 @@ def test_a_column_far_from_zero_keeps_its_digits(rng: np.random.Generator, monke
         monkeypatch.setattr("polytome.native.twins._MAX_COLUMNS", 1)  # and where NumPy forms the blocks
 
 
-@pytest.mark.parametrize("by_target", [True, False])
-def test_a_gram_matrix_of_weighted_rows(by_target: bool, rng: np.random.Generator) -> None:
-    rows = as_rows(few_entries(rng), rng.random(N) * (rng.random(N) < 0.7), rng.random(N), n_threads=1)
+@pytest.mark.parametrize("level_values", [np.array([0.0, 0.5, 3.0]), None])
+def test_a_gram_matrix_of_weighted_rows(level_values: Any, rng: np.random.Generator) -> None:
+    rows = as_rows(few_entries(rng), rng.integers(0, 3, N).astype(np.uint8), rng.random(N), n_threads=1)
     columns = Columns(rng.normal(size=D), rng.uniform(0.1, 9, D))
-    assert_as_defined(rows, Gram(columns, True, by_target))
+    assert_as_defined(rows, Gram(columns, True, level_values))
 
 
 def test_rows_of_few_entries_are_left_to_newtons_method(rng: np.random.Generator) -> None:

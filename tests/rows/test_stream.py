@@ -27,7 +27,6 @@ from polytome.passes import Columns, RowSquares, Scores, ValueAndGradient
 from polytome.penalties import L2
 from polytome.rows import Stream, StreamedRows, as_rows, rows_of
 from polytome.solvers import LBFGS, DistinctRows, Newton, RowSpace, TemperedNewton, minimize
-from polytome.solvers.newton import Guard
 from polytome.tables.streams.table import StreamedTable
 
 
@@ -191,21 +190,6 @@ def test_rows_can_be_pickled(rng: np.random.Generator) -> None:
     rows = StreamedRows.of(stream_of(X, [100], 50), y, weight)
     again = pickle.loads(pickle.dumps(rows))
     assert_array_equal(again.reduce(Scores(np.ones((6, 1))))[0], rows.reduce(Scores(np.ones((6, 1))))[0])
-
-
-def test_the_guard_of_all_rows_copies_none(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y, weight = problem(rng)
-    matrices: list[Any] = []
-    extra = rng.permutation(np.linspace(0, 0.5, 300))
-    for rows in (as_rows(X, y, weight), StreamedRows.of(stream_of(X, [100], 50), y, weight)):
-        guard = Guard(Objective(Softmax(3), L2(0.1), rows))
-        guard.extra = extra
-        if matrices:
-            monkeypatch.setattr("polytome.rows.blocks._LEAST_COPIED", 10)
-            monkeypatch.setattr("polytome.rows.blocks._COPIED_BYTES", 1)
-            monkeypatch.setattr(StreamedRows, "subset", None)
-        matrices.append(guard.matrix)
-    assert_allclose(matrices[1], matrices[0], rtol=1e-12)
 
 
 class Unread:

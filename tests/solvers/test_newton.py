@@ -17,7 +17,7 @@ from polytome.objective import Objective
 from polytome.penalties import L2, NoPenalty
 from polytome.rows import as_rows
 from polytome.solvers import LBFGS, Newton, minimize
-from polytome.solvers.newton import Guard
+from polytome.solvers.guard import Guard
 
 
 def binary(n: int, rng: np.random.Generator, strength: float = 1e-4) -> Objective:

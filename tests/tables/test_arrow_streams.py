@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from polytome.errors import FileError, PolytomeError
+from polytome.tables.frames import Frame, NumberCells
 
 pa = pytest.importorskip("pyarrow")
 from polytome.tables.readers.arrow_streams import count_stream_rows, parse_arrow_stream  # noqa: E402
+from polytome.tables.readers.columnar import cells_of_arrow  # noqa: E402
 
 HAS_VIEWS = hasattr(pa, "string_view")  # since pyarrow 16
 
@@ -108,3 +110,22 @@ def test_damaged_streams_are_refused_in_words():
     for length in range(0, len(good) // 2, 7):
         with pytest.raises(FileError, match="body"):
             parse_arrow_stream(good[:length], "body")
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("gap", [[], [None]])
+def test_numbers_of_every_type_in_any_chunks(kind: str, gap: list[None]) -> None:
+    """As Arrow itself converts them; a missing one is NaN."""
+    dtype = np.dtype(kind)
+    some = [np.array([1, 2, 100], dtype=dtype), np.array([7], dtype=dtype), np.array([], dtype=dtype)]
+    column = pa.chunked_array([pa.array([*chunk, *gap], type=pa.from_numpy_dtype(dtype)) for chunk in some])
+    found = cells_of_arrow("t", "x", column).numbers()
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, column.cast(pa.float64()).to_numpy())
+    np.testing.assert_array_equal(cells_of_arrow("t", "x", column.slice(1, 2)).numbers(), found[1:3])
+
+
+def test_a_frame_finds_the_first_of_equal_names() -> None:
+    frame = Frame(("a", "b", "a"), tuple(NumberCells(np.array([float(k)])) for k in range(3)), "t")
+    assert [frame[name].numbers().tolist() for name in ("a", "b")] == [[0.0], [1.0]]
+    assert [frame.select(["b"])["b"].numbers().tolist()] == [[1.0]]

@@ -19,7 +19,8 @@ import pytest
 
 from polytome import LogisticRegression, open_rows
 from polytome.evaluation import measures
-from polytome.files.streamed import evaluate_test_rows, fit_streamed, hold_out_streamed
+from polytome.files.streamed import fit_streamed, hold_out_streamed
+from polytome.files.streamed_predictions import evaluate_test_rows
 from polytome.losses import Softmax
 from polytome.numerics import row_numbers, totals
 from polytome.objective import Objective

@@ -200,7 +200,7 @@ def _evaluate_piecewise(
     fitted: Fitted, sources: list[str], why: str, refused: dict[str, Any], options: dict[str, Any]
 ) -> tuple[Evaluation, tuple[str, ...]]:
     """Evaluate on rows that do not fit into memory."""
-    from polytome.files.streamed import evaluate_streamed
+    from polytome.files.streamed_predictions import evaluate_streamed
 
     refuse_beside_streams(sources, why, refused)
     with live_line() as say:
@@ -231,7 +231,8 @@ def rows_for_model(
     from numpy import flatnonzero
 
     from polytome.files.splits import rows_of_training
-    from polytome.files.streamed import named, read_files, why_read_piecewise
+    from polytome.files.streamed import named, why_read_piecewise
+    from polytome.files.streamed_predictions import read_files
 
     if (why := why_read_piecewise(sources)) is None:
         _refuse_several(sources)

@@ -157,7 +157,7 @@ def _predict_piecewise(
 ) -> None:
     """Predict rows that are not in memory together."""
     from polytome.files.prediction_files import prediction_file, prediction_lines
-    from polytome.files.streamed import predict_streamed
+    from polytome.files.streamed_predictions import predict_streamed
 
     if out is None:
         predict_streamed(fitted, files, prediction_lines(sys.stdout.write, guard_formulas), noted=show_notes, **options)

@@ -373,7 +373,8 @@ def _train_streamed(
     """Fit rows that stay in their files, and show what came of it."""
     from polytome.files.monotone import bounds_beside_monotone
     from polytome.files.sources import suited_scale
-    from polytome.files.streamed import evaluate_test_rows, fit_streamed, sample_of_test_rows
+    from polytome.files.streamed import fit_streamed
+    from polytome.files.streamed_predictions import evaluate_test_rows, sample_of_test_rows
     from polytome.models.bounds import check_named_bounds
     from polytome.models.penalty_weights import check_named_weights
     from polytome.tables.streams.opening import open_rows

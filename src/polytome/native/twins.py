@@ -224,7 +224,7 @@ def _suits_gram(a_pass: Gram, rows: StoredRows) -> bool:
 def _gram(instructions: str, a_pass: Gram, rows: StoredRows) -> Whole:
     """That of squared errors is their Hessian."""
     block, n_columns = rows.block, len(a_pass.columns.shift) + 1
-    weight = block.weight * block.target if a_pass.by_target else block.weight
+    weight = a_pass.weight_of(block)
     of_squares = replace(rows, block=replace(block, target=np.zeros(len(weight)), weight=weight))
     squares = Derivatives(Squared(), np.zeros((n_columns, 1)), a_pass.columns, a_pass.fit_intercept)
     work = _derivatives(instructions, squares, of_squares)

@@ -101,19 +101,23 @@ class Gram:
     Args:
         columns: how the columns are standardised.
         fit_intercept: without, the intercept's column is zero.
-        by_target: the weight is that of the rows times their target, (n,).
+        level_values: the weight is that of the rows times one of these numbers, of which the target
+            of each row, (n,), is the place; None for that of the rows.
     """
 
     columns: Columns
     fit_intercept: bool
-    by_target: bool = False
+    level_values: Array | None = None
     joined = 0
 
     def of_block(self, block: Block) -> Sums:
         """One matrix product."""
         X = self.columns.with_intercept(block, self.fit_intercept)
-        weight = block.weight * block.target if self.by_target else block.weight
-        return ((X * weight[:, None]).T @ X,)
+        return ((X * self.weight_of(block)[:, None]).T @ X,)
+
+    def weight_of(self, block: Block) -> Array:
+        """The weight of each row of a block."""
+        return block.weight if self.level_values is None else block.weight * self.level_values[block.target]
 
 
 @dataclass(frozen=True, eq=False)

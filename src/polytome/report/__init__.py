@@ -92,7 +92,7 @@ def make_report(
         True
     """
     from polytome.errors import ArgumentError
-    from polytome.files.streamed import sample_of_test_rows
+    from polytome.files.streamed_predictions import sample_of_test_rows
     from polytome.models.cross_validation import LogisticRegressionCV
     from polytome.models.framed import table_of
     from polytome.report.contents import judge_any

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from polytome.curvature.hessian_root import HessianRoot
 from polytome.errors import ArgumentError
 from polytome.objective import Objective
+from polytome.solvers.guard import Guard
 from polytome.solvers.iterates import Iterate
-from polytome.solvers.newton import Guard
 from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]

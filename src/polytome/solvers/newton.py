@@ -17,17 +17,16 @@ from polytome.curvature.hessian_factor import HessianFactor, factor_hessian
 from polytome.curvature.newton_point import NewtonPoint, NewtonPoints, has_free_hessian, intercept_hessian
 from polytome.curvature.quasi_newton import Pairs, pair_of, two_loops
 from polytome.curvature.sampling import drawn_by_class, sampled_hessian
-from polytome.losses import Loss
 from polytome.objective import Objective
-from polytome.passes import Block, Gram, Sums, block_scores
 from polytome.rows.draw import NUMBERS_OF_DRAWN
+from polytome.solvers.guard import Guard, numbers_of_guarded
 from polytome.solvers.iterates import Iterate
 from polytome.solvers.size import Size
 from polytome.solvers.solver import Solver
 
 Array = NDArray[Any]
 
-__all__ = ["Guard", "Newton"]
+__all__ = ["Newton"]
 
 _MAX_TRIES = 30
 _KEPT_HESSIAN_RATIO = 0.3
@@ -113,7 +112,7 @@ class Newton(Solver):
         """The Hessian, one before it, a copy with its guard and a factor; a sum in each thread, in
         NumPy with its terms; the steps since it was formed; the sample; and where models are
         guarded the extra curvature of each row, before, observed and afterwards."""
-        sample: float = 2 * _MAX_PAIRS * size.coefficients + 3 * size.rows
+        sample: float = 2 * _MAX_PAIRS * size.coefficients + numbers_of_guarded(size.rows, size.is_resident)
         sample += 0 if self.sample is None else min(self.sample, size.rows) * (size.row + NUMBERS_OF_DRAWN)
         if native.makes_derivatives(size.columns, size.coefficients):
             sample_entries = min(size.rows // _ROWS_PER_START_ROW, size.most_copied) * size.row
@@ -259,98 +258,3 @@ class _Descent:
         solution, image = conjugate_gradients(product, self.gradient, self.inverse, tolerance=0.5, max_products=20)
         self.direction = -solution
         self.predicted_decrease = float(np.vdot(self.gradient, solution)) - 0.5 * float(np.vdot(solution, image))
-
-
-class Guard:
-    """The extra curvature e of each row, and the matrix `X' diag(e) X / S` that it makes."""
-
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
-        self.extra: Array | None = None
-        self._matrix: Array | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether any row has extra curvature."""
-        return self.extra is not None
-
-    def learn(self, W: Array, direction: Array) -> None:
-        """Raises each row's extra curvature to what its loss showed beyond its quadratic model: a
-        pass over the rows."""
-        loss, columns = self.objective.loss, self.objective.rows.columns
-        with np.errstate(over="ignore", invalid="ignore"):
-            (observed,) = self.objective.rows.reduce(_Excess(loss, columns.to_raw(W), columns.to_raw(direction)))
-        observed = np.clip(np.nan_to_num(observed, nan=loss.smoothness), 0.0, loss.smoothness)
-        before = np.zeros_like(observed) if self.extra is None else self.extra
-        self.extra = np.maximum(before, observed)
-        if not (self.extra > 1.01 * before).any():  # no row is to blame, so rounding is: all of them restrain the step
-            self.extra = np.maximum(4 * before, 1e-6 * loss.smoothness)
-        self._matrix = None
-
-    def fade(self, ratio: float) -> None:
-        """Lowers the extra curvature after a step with this ratio of actual to predicted
-        decrease."""
-        if self.extra is None or ratio <= 0.5:
-            return
-        kept = 0.05 if ratio > 1 else 0.25
-        self.extra = self.extra * kept
-        if self._matrix is not None:
-            self._matrix *= kept
-        if not (self.extra >= 1e-12).any():
-            self.extra = self._matrix = None
-
-    @property
-    def matrix(self) -> Array:
-        """`X' diag(e) X / S` with the intercept's column of ones, (d + 1, d + 1): a pass over the
-        rows it was learned from."""
-        if self._matrix is None:
-            self._matrix = _weighted_gram(self.objective, self.extra)
-        return self._matrix
-
-    def added_to(self, H: Array) -> Array:
-        """`H + I (x) matrix`, H in blocks; a new array."""
-        guarded = H.copy()
-        if self.is_active:
-            n_columns = len(self.matrix)
-            for start in range(0, H.shape[1], n_columns):
-                part = slice(start, start + n_columns)
-                guarded[:, part, part] += self.matrix
-        return guarded
-
-    def times(self, x: Array) -> Array:
-        """The matrix times coefficients x."""
-        return self.matrix @ x if self.is_active else np.zeros_like(x)
-
-
-def _weighted_gram(objective: Objective, extra: Array | None) -> Array:
-    """`X' diag(s e) X / S` over the rows with extra curvature."""
-    rows = objective.rows
-    assert extra is not None
-    chosen = np.flatnonzero(extra)
-    one_pass = Gram(rows.columns, objective.fit_intercept)
-    if len(chosen) > rows.facts.most_copied:
-        (gram,) = rows.with_target(extra).reduce(replace(one_pass, by_target=True))
-    else:
-        (gram,) = rows.subset(chosen, rows.weight[chosen] * extra[chosen]).reduce(one_pass)
-    gram /= objective.total_weight
-    return gram
-
-
-@dataclass(frozen=True, eq=False)
-class _Excess:
-    """The curvature that each row's loss shows along a direction beyond its quadratic model,
-    joined: (n,)."""
-
-    loss: Loss
-    raw: Array
-    along: Array
-    joined = 1
-
-    def of_block(self, block: Block) -> Sums:
-        scores, change = block_scores(block, self.raw), block_scores(block, self.along)
-        value, gradient = self.loss.value_and_gradient(scores, block.target)
-        changed, _ = self.loss.value_and_gradient(scores + change, block.target)
-        m, u = self.loss.curvature(scores, block.target)
-        curvature = (m * change * change).sum(axis=1) - (0.0 if u is None else (u * change).sum(axis=1) ** 2)
-        excess = changed - value - (gradient * change).sum(axis=1) - 0.5 * curvature
-        return (2 * excess / np.maximum((change * change).sum(axis=1), 1e-300),)

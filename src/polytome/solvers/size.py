@@ -27,6 +27,7 @@ class Size:
         block: rows of the largest block, of which each of the threads has one in work.
         threads: that work at the same time.
         most_copied: rows that may be copied at a time.
+        is_resident: whether any row can be read at any time.
     """
 
     rows: int
@@ -39,6 +40,7 @@ class Size:
     block: int
     threads: int
     most_copied: int
+    is_resident: bool
 
     @classmethod
     def of(cls, objective: Objective) -> Size:
@@ -55,6 +57,7 @@ class Size:
             block=facts.largest_block,
             threads=min(facts.n_threads, facts.n_blocks),
             most_copied=facts.most_copied,
+            is_resident=facts.is_resident,
         )
 
     @property

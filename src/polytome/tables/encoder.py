@@ -193,7 +193,8 @@ class Encoder:
         if self.dates:
             frame = with_parts(frame, self.dates, self.marks)
         whole = {part: each.name for each in self.dates for part in each.columns}
-        lacking = list(dict.fromkeys(whole.get(name, name) for name in names if name not in frame.names))
+        known = {*frame.names}
+        lacking = list(dict.fromkeys(whole.get(name, name) for name in names if name not in known))
         if lacking and not frame.headed:
             raise DataError(
                 f"{frame.source}: has {len(frame.names)} columns and no header line, where the model needs "

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytome.errors import DataError
+from polytome.threads import kept
 
 __all__ = [
     "EXACT",
@@ -296,7 +297,13 @@ class Frame:
 
     def __getitem__(self, name: str) -> Cells:
         """Return the cells of the column with this name."""
-        return self.cells[self.names.index(name)]
+        return self.cells[self._places[name]]
+
+    @property
+    @kept
+    def _places(self) -> dict[str, int]:
+        """The place of each name, the first where there are several."""
+        return {name: place for place, name in reversed([*enumerate(self.names)])}
 
     def place(self, row: int) -> str:
         """Say where a row of this frame stands in its file."""

@@ -272,6 +272,8 @@ def cells_of_arrow(source: str, name: str, column: pyarrow.ChunkedArray) -> Cell
     if _is_numeric(kind):
         if _has_large_numbers(column):
             return ArrowText(column.cast(pyarrow.large_string()))
+        if (types.is_integer(kind) or types.is_floating(kind)) and not column.null_count:
+            return NumberCells(column.to_numpy().astype(np.float64, copy=False))  # a few microseconds sooner
         return NumberCells(column.cast(pyarrow.float64(), safe=False).to_numpy())
     if types.is_timestamp(kind) or types.is_date(kind):
         return DateCells(_times(column), source, name)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from polytome.rows.dask import as_workers
 from polytome.tables.date_columns import names_with_parts, with_parts
 from polytome.tables.encoder import MISSING_MARKS, MISSING_RULES, UNKNOWN_RULES, Encoder
 from polytome.tables.frames import Frame, listing
-from polytome.tables.kinds_of_files import kind_of_file
 from polytome.tables.named_columns import (
     find_column,
     find_columns,
@@ -33,17 +31,15 @@ from polytome.tables.named_columns import (
     note_positions,
 )
 from polytome.tables.number_formats import ALL_COLUMNS, with_written_numbers, written_numbers_of
-from polytome.tables.readers.opening import kind_of_bytes
 from polytome.tables.readers.whereabouts import located, shown_name
 from polytome.tables.schemas import refuse_equal_names
 from polytome.tables.streams.arrays import ARRAYS, array_files, array_pieces, open_arrays
-from polytome.tables.streams.arrow import ArrowFile
 from polytome.tables.streams.each_row import chosen_of, composed
 from polytome.tables.streams.frames import opener_of
+from polytome.tables.streams.kinds import TableFile, TablePart, check_header, common_kind, table_files
 from polytome.tables.streams.learning import Learner, learn_from_fewer_frames
 from polytome.tables.streams.memory import bytes_of, check_memory
-from polytome.tables.streams.parquet import ParquetFile
-from polytome.tables.streams.places import SeenFile, files_of, unbounded
+from polytome.tables.streams.places import files_of
 from polytome.tables.streams.table import StreamedTable
 from polytome.tables.streams.text import TextFile
 from polytome.tables.table import check_min_level_count, given_names, keeping, names_expected
@@ -52,54 +48,12 @@ from polytome.tables.terms import Terms
 from polytome.tables.text_columns import TextOptions
 from polytome.tables.weight_columns import check_some_weight
 
-__all__ = ["EncodedPart", "Pieces", "open_pieces", "open_rows", "stream_kind"]
+__all__ = ["EncodedPart", "Pieces", "open_pieces", "open_rows"]
 
 _PIECE_VALUES = 2**20
 _MOST_PIECE_ROWS = 2**16
 _MOST_PIECE_TEXTS = 2**11
 _BYTES_OF_TEXTS = 2**26  # of a piece: as they are, as tokens, and counted
-_KINDS = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "delimited": "a text table"} | ARRAYS
-
-
-class TablePart(Protocol):
-    """Some of the rows of a table in a file."""
-
-    @property
-    def n_rows(self) -> int:
-        """How many there are; before they were read, at most so many."""
-        ...
-
-    def frames(self) -> Iterator[Frame]:
-        """The rows piece by piece."""
-        ...
-
-    def checked(self, n_rows: int, columns: Sequence[str]) -> TablePart:
-        """The same part, after it was read once, and so many rows were found; from now on only
-        these of its columns are read."""
-        ...
-
-
-class TableFile(Protocol):
-    """A file with named columns, as `ParquetFile`, `ArrowFile` and `TextFile` are."""
-
-    @property
-    def file(self) -> SeenFile: ...
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def kinds(self) -> dict[str, str]: ...
-    @property
-    def index(self) -> tuple[str, ...]: ...
-    @property
-    def headed(self) -> bool: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def held_bytes(self) -> int: ...
-
-    def parts(self, columns: Sequence[str], piece_rows: int) -> Sequence[TablePart]:
-        """Its rows in parts."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -262,9 +216,9 @@ def open_rows(
     paths = files_of(source)
     if workers is not None:
         workers, paths = as_workers(workers), tuple(located(path).absolute() for path in paths)
-    kind = _common_kind(paths)
+    kind = common_kind(paths)
     name = shown_name(located(paths[0])) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
-    _check_header(header, kind, paths[0])
+    check_header(header, kind, paths[0])
     if kind in ARRAYS:
         options = drop or marks or categories or weight or dates or references or text or terms
         if options or missing in ("drop", "mean") or unknown == "zero":
@@ -281,7 +235,7 @@ def open_rows(
         )
     if names and (kind != "delimited" or header == "yes"):
         raise ArgumentError(f"names={listing(names, 3)}: {name} has names of its own; leave one of them out")
-    files = _table_files(paths, kind, "no" if names else header, names_expected(target))
+    files = table_files(paths, kind, "no" if names else header, names_expected(target))
     if names:
         files = [_renamed(file, names) for file in files]
     notes: list[str] = list(files[0].notes)
@@ -355,54 +309,6 @@ def _frames(parts: Sequence[TablePart | EncodedPart]) -> Iterator[Frame]:
         yield from part.frames()
 
 
-def stream_kind(path: Path) -> str | None:
-    """What kind of file this is, of those that are read piece by piece; None for others.
-
-    Raises:
-        FileError: it cannot be read.
-    """
-    SeenFile.of(path)
-    file = unbounded(path)
-    kind = kind_of_file(file)
-    if kind == "columnar":
-        found = str(kind_of_bytes(file.starts_with())).split()[0]
-        if found not in ("Parquet", "Arrow", "Feather"):
-            raise FileError(f"{path}: is neither a Parquet nor an Arrow file; give it the ending that fits its content")
-        return "Arrow" if found == "Feather" else found
-    return kind if kind in _KINDS else None
-
-
-def _common_kind(paths: Sequence[Path]) -> str:
-    """The kind of all files."""
-    kinds = [stream_kind(path) for path in paths]
-    for path, kind in zip(paths, kinds, strict=True):
-        if kind is None:
-            raise FileError(
-                f"{path}: is of a kind that is not read piece by piece; give {', '.join(_KINDS.values())}, or read it "
-                "whole with read_table"
-            )
-        if kind != kinds[0]:
-            raise FileError(
-                f"{path}: is {_KINDS[kind]}, and {paths[0]} is {_KINDS[str(kinds[0])]}; give files of one kind"
-            )
-    return str(kinds[0])
-
-
-def _check_header(header: str, kind: str, path: Path) -> None:
-    """Refuse to be told of a header line where no text is read."""
-    if header != "auto" and kind != "delimited":
-        raise ArgumentError(f"header={header!r}: {path} is not a text table; leave the option out")
-
-
-def _table_files(paths: Sequence[Path], kind: str, header: str, expected: set[str]) -> list[TableFile]:
-    """Files with named columns; the first decides whether texts have a header line."""
-    if kind != "delimited":
-        return [ParquetFile.of(path) if kind == "Parquet" else ArrowFile.of(path) for path in paths]
-    first = TextFile.of(paths[0], header, expected)
-    header = "no" if not first.headed else header
-    return [first, *(TextFile.of(path, header, set(first.names)) for path in paths[1:])]
-
-
 class Pieces(NamedTuple):
     """The rows of files for a model, piece by piece: of tables, or of files of numbers; one of both
     has no pieces."""
@@ -442,8 +348,8 @@ def open_pieces(
         MissingExtraError: pyarrow is not installed.
     """
     paths = files_of(source)
-    kind = _common_kind(paths)
-    _check_header(header, kind, paths[0])
+    kind = common_kind(paths)
+    check_header(header, kind, paths[0])
     if kind in ARRAYS:
         if ids:
             raise ArgumentError(f"id={ids[0]!r}: {paths[0]} has no named columns; leave the option out")
@@ -452,7 +358,7 @@ def open_pieces(
     if target not in (None, encoder.target):
         raise ArgumentError(f"target={target!r}: is for training; the model knows its columns")
     names = list(encoder.source_names)
-    files = _table_files(paths, kind, header, set(names))
+    files = table_files(paths, kind, header, set(names))
     if ids:
         known = files[0].names if files[0].headed else encoder.layout or encoder.source_names
         encoder = keeping(encoder, ids, known, str(files[0].file))
