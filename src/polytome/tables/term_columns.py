@@ -134,7 +134,8 @@ class _Table:
 
     def _pairs(self, first: Column, second: Column, asked: str) -> Column:
         """The levels of two categories together, as far as they occur in rows enough."""
-        pairs, places = crossed(*self._places(first.name, second.name), first.coded, second.coded)
+        found, other = self._places(first.name, second.name)
+        pairs, places = crossed(found, other, first.coded, second.coded)
         counts = np.bincount(places[places >= 0], minlength=len(pairs))
         levels = [pair for pair, count in zip(pairs, counts.tolist(), strict=True) if count >= self._least]
         where = f"{self.source}, cross {asked}"
@@ -166,7 +167,8 @@ class _Table:
             return [_made(term) for term in spline_terms(column.name, asked, given=True)]
         count = asked
         column = self._number(name, f"spline {name}={count}")
-        knots = knots_of(*self._places(column.name), count)
+        (values,) = self._places(column.name)
+        knots = knots_of(values, count)
         made = [] if knots is None else spline_terms(column.name, knots)
         if not made or not all(term.bend.is_finite for term in made):
             raise DataError(
