@@ -241,10 +241,11 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     if read.y is None:
         raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
     labels = read.y if rows.positive is None else against_rest(read.y, rows.positive)
-    if not np.isin(labels, rows.y).any():
+    known = np.unique(np.asarray(rows.y))
+    if not np.isin(labels, known).any():
         first, classes = (
             listing([str(label) for label in labels[:2]]),
-            listing([str(label) for label in np.unique(rows.y)]),
+            listing([str(label) for label in known]),
         )
         raise DataError(
             f"--test {test}: no label is one of the classes: its labels are like {first}, the classes are {classes}; "
