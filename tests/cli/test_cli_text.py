@@ -156,3 +156,25 @@ def test_tuning_beside_texts_says_when_the_weakest_penalty_is_best(reviews, word
     assert result.exit_code == 0, result.output
     assert "is the largest that was tried" in result.stderr
     assert advice in result.stderr
+
+
+def test_a_table_of_another_encoding_goes_through_all_commands(tmp_path):
+    lines = [
+        "größe;stadt;kündigt",
+        *(f"{k % 7};{('Köln', 'Graz')[k % 3 // 2]};{'jä' if k % 5 < 2 else 'nein'}" for k in range(40)),
+    ]
+    path, out = tmp_path / "k.csv", tmp_path / "m.safetensors"
+    path.write_bytes("\r\n".join(lines).encode("cp1252"))
+    done("train", path, "--target", "kündigt", "--encoding", "cp1252", "--out", out)
+    said = ["--encoding", "cp1252"]
+    assert done("predict", out, path, *said).splitlines()[0] == "prediction,probability_jä,probability_nein"
+    done("evaluate", out, path, *said)
+    done("compare", out, out, path, *said)
+    done("card", out, path, *said, "--out", tmp_path / "c.md")
+    done("report", out, path, *said, "--out", tmp_path / "r.html")
+    for command in ("evaluate", "verify", "report", "card"):
+        found = run(command, out, path, path, *said)
+        assert found.exit_code == 1
+        assert "--encoding" in found.output
+    pytest.importorskip("flint")
+    assert done("verify", out, path, *said).startswith("Confirmed: ")

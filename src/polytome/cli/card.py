@@ -24,6 +24,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
+from polytome.cli.text_options import Encoding
 
 __all__ = ["card"]
 
@@ -42,6 +43,7 @@ def card(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     unweighted: Unweighted = False,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +68,7 @@ def card(
     judged = None
     if sources:
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, draws=True)
+        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, encoding=encoding, draws=True)
         judged = judge_any(fitted, rows.X, rows.y, name=name, sample_weight=rows.weight)
     text = model_card(fitted, judged, name=model.stem)
     if out is not None:

@@ -21,6 +21,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import live_line, make_console, print_json, printable
 from polytome.cli.show import show_facts, show_table
+from polytome.cli.text_options import Encoding
 
 if TYPE_CHECKING:
     from polytome.evaluation.comparison import Comparison
@@ -42,6 +43,7 @@ def compare(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, max=2**32 - 1, help="Of the bootstrap samples.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +66,7 @@ def compare(
 
     models = [open_model(first), open_model(second)]
     options = (split, data, target, missing, unknown, header, read_limit)
-    rows = [read_labelled(model, source, *options) for model in models]
+    rows = [read_labelled(model, source, *options, encoding=encoding) for model in models]
     parts, numbers = _common(rows)
     opinions = [
         Opinion.of(model, each.X[part], _labels(each)[part])

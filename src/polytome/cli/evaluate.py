@@ -223,6 +223,7 @@ def rows_for_model(
     read_limit: float | None,
     *,
     weights: bool = False,
+    encoding: str | None = None,
     draws: bool = False,
     judges: bool = True,
 ) -> tuple[Source, str]:
@@ -237,10 +238,11 @@ def rows_for_model(
     if (why := why_read_piecewise(sources)) is None:
         _refuse_several(sources)
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows = read_labelled(fitted, sources[0], *options, weights=weights, judges=judges)
+        rows = read_labelled(fitted, sources[0], *options, weights=weights, encoding=encoding, judges=judges)
         numbers: Any = rows.files if rows.kept is None else flatnonzero(rows.kept) + 1
         return replace(rows, test_names=numbers), sources[0] if split is None else f"{sources[0]}, {split} rows"
-    refuse_beside_streams(sources, why, {"--split": split, "--data": data, "--read-limit": read_limit})
+    refused = {"--split": split, "--data": data, "--read-limit": read_limit, "--encoding": encoding}
+    refuse_beside_streams(sources, why, refused)
     how: dict[str, Any] = {"target": target, "missing": missing, "unknown": unknown, "header": header}
     with live_line() as say:
         rows = read_files(fitted, sources, weights=weights, draws=draws, progress=partial(_told, say), **how)

@@ -23,6 +23,7 @@ from polytome.cli.options import (
 )
 from polytome.cli.output import make_console, print_json
 from polytome.cli.outputs import check_outputs
+from polytome.cli.text_options import Encoding
 
 __all__ = ["report"]
 
@@ -43,6 +44,7 @@ def report(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     unweighted: Unweighted = False,
     as_json: Json = False,
 ) -> None:
@@ -74,7 +76,7 @@ def report(
         finished = make_report(fitted)
     else:
         options = (split, data, target, missing, unknown, header, read_limit)
-        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, draws=True)
+        rows, name = rows_for_model(fitted, sources, *options, weights=not unweighted, encoding=encoding, draws=True)
         named_rows: dict[str, Any] = {"name": name, "row_names": rows.test_names, "texts": rows.texts}
         finished = make_report(fitted, rows.X, rows.y, sample_weight=rows.weight, **named_rows)
     finished.save(place)

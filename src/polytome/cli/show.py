@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 from polytome.cli.output import printable
@@ -232,7 +233,9 @@ def show_coefficients(
 
 
 def _cell(value: object) -> str:
-    """Text unchanged, whole numbers in full, others with four digits."""
+    """Text unchanged, whole numbers in full, others with four digits, or where these are those of 1
+    with two of how far it is from 1, as odds ratios of columns with large numbers are near it."""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        text = f"{value:.4g}"
+        return text if text != "1" or value == 1 else f"{value:.{2 - floor(log10(abs(value - 1)))}g}"
     return f"{value:,}" if isinstance(value, int) else printable(value)

@@ -223,9 +223,10 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
 
     import numpy as np
 
-    from polytome.errors import ArgumentError
+    from polytome.errors import ArgumentError, DataError
     from polytome.files.sources import is_dataset, texts_of
     from polytome.models.framed import against_rest
+    from polytome.tables.frames import listing
     from polytome.tables.table import read_table
 
     if rows.X_test is not None:
@@ -240,6 +241,16 @@ def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding:
     if read.y is None:
         raise ArgumentError(f"--test {test}: has no labels to compare the predictions with")
     labels = read.y if rows.positive is None else against_rest(read.y, rows.positive)
+    known = np.unique(np.asarray(rows.y))
+    if not np.isin(labels, known).any():
+        first, classes = (
+            listing([str(label) for label in labels[:2]]),
+            listing([str(label) for label in known]),
+        )
+        raise DataError(
+            f"--test {test}: no label is one of the classes: its labels are like {first}, the classes are {classes}; "
+            "write its labels as in the training rows"
+        )
     numbers = np.arange(1, len(labels) + 1) if read.kept is None else np.flatnonzero(read.kept) + 1
     return replace(
         rows,

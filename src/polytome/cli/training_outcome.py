@@ -241,7 +241,9 @@ def _show_place(console: Console, model: LogisticRegression, source: str, out: P
     elif interrupted:
         console.print("\nInterrupted; nothing is saved, because no --out was given.")
     else:
-        name = "model" if Path(source).suffix or Path(source).is_dir() else source
+        from polytome.files.sources import is_dataset
+
+        name = source if is_dataset(source) else "model"
         console.print(f"\nNot saved: add --out {name}.safetensors to save the model.", soft_wrap=True)
 
 

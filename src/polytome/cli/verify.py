@@ -11,6 +11,7 @@ from polytome.cli.evaluate import rows_for_model
 from polytome.cli.options import DataFolder, Header, Json, Missing, ModelPath, ReadLimit, SourceNames, Target, Unknown
 from polytome.cli.output import live_line, make_console, print_json
 from polytome.cli.show import show_facts
+from polytome.cli.text_options import Encoding
 
 if TYPE_CHECKING:
     from polytome.verification.findings import Verification
@@ -29,6 +30,7 @@ def verify(
     unknown: Unknown = None,
     header: Header = "auto",
     read_limit: ReadLimit = None,
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Confirm or refute a model's certificate on the data of its fit.
@@ -56,7 +58,7 @@ def verify(
     fitted = open_model(model)
     split = "train" if len(sources) == 1 and is_dataset(sources[0]) else None
     options = (split, data, target, missing, unknown, header, read_limit)
-    rows, _ = rows_for_model(fitted, sources, *options, weights=True, judges=False)
+    rows, _ = rows_for_model(fitted, sources, *options, weights=True, encoding=encoding, judges=False)
     assert rows.y is not None
     X, y, weight = training_rows(fitted, rows.X, rows.y, rows.weight, rows.beside)
     with live_line() as say:

@@ -336,7 +336,7 @@ def evaluate_pieces(model: Fitted, pieces: Iterable[tuple[Any, Array, Array | No
             raise DataError("every row has the weight 0: at least one row must count")
         raise DataError(
             f"no label is one of the model's classes: the labels are like {first}, the classes like "
-            f"{model.classes_[:5].tolist()}"
+            f"{model.classes_[:5].tolist()}; write the labels as in training"
         )
     if not weighted:
         weights, squares = weights.astype(np.int64), squares.astype(np.int64)

@@ -175,8 +175,8 @@ def hold_out_streamed(table: StreamedTable, fraction: float, seed: int = 0) -> S
         encoder = learn_from_fewer_frames(old, lambda: (frame for part in parts for frame in part.frames()), table.name)
         train, notes = train.encoded(encoder), notes + only_held_out(old, encoder)
         if without_comparison(old, encoder):
-            apart = [part for part in test.X.parts if isinstance(part, EncodedPart)]
-            unseen = np.concatenate([encoder.unseen(frame) for part in apart for frame in part.frames()])
+            held_out = (part for part in test.X.parts if isinstance(part, EncodedPart))
+            unseen = np.concatenate([encoder.unseen(frame) for part in held_out for frame in part.frames()])
             test, notes = test.only(~unseen), (*notes, left_out(unseen, fraction))
         test = test.encoded(replace(encoder, unknown="zero"))
     return replace(train, notes=notes, test=test, test_fraction=fraction, seed=seed)

@@ -134,8 +134,8 @@ class _Table:
 
     def _pairs(self, first: Column, second: Column, asked: str) -> Column:
         """The levels of two categories together, as far as they occur in rows enough."""
-        first_places, second_places = self._places(first.name, second.name)
-        pairs, places = crossed(first_places, second_places, first.coded, second.coded)
+        found, other = self._places(first.name, second.name)
+        pairs, places = crossed(found, other, first.coded, second.coded)
         counts = np.bincount(places[places >= 0], minlength=len(pairs))
         levels = [pair for pair, count in zip(pairs, counts.tolist(), strict=True) if count >= self._least]
         where = f"{self.source}, cross {asked}"

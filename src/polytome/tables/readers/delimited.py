@@ -274,7 +274,7 @@ def _explain(text: Text, width: int, reason: str) -> str:
         byte = text.data[error.start]
         return (
             f"{text.source}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8, or name its "
-            "encoding, as in --encoding cp1252 (of Windows) or latin-1, where a file is read whole"
+            "encoding, as in --encoding cp1252 (of Windows); pieces of a long file are in UTF-8"
         )
     name = SEPARATORS.get(text.dialect.separator, text.dialect.separator)
     for line, found, is_split in text.dialect.widths(decoded):
