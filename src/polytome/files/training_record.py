@@ -146,7 +146,8 @@ def record_training(
 def record_streamed_training(
     model: Fitted, table: StreamedTable, *, command: str | None = None, seconds: float = np.nan
 ) -> TrainingRecord:
-    """The same of rows that stay in their files: two more readings, of sparse rows a few more.
+    """The same of rows that stay in their files: one more reading, of sparse rows three; and those
+    that deviations take, where columns are divided by them.
 
     What it says of the data is what the record of the same rows in memory says. How many
     predictions could change is not looked at.
@@ -256,14 +257,17 @@ def _update_labels(digest: Any, table: StreamedTable) -> None:
 def _divisors(model: Fitted, X: Any, weight: Array) -> tuple[Array, Array]:
     """What each feature was divided by before the penalty looked at its coefficient, and whether it
     has a penalty."""
-    from polytome.models.features import feature_scale
+    from polytome.models.features import divisors_of, feature_scale
     from polytome.models.offsets import offset_places
     from polytome.models.penalty_weights import penalty_weights_of
     from polytome.rows import rows_of
 
     divisor, penalised = np.ones(X.shape[1]), np.ones(X.shape[1])
     if "scale" in vars(model):  # neurons have no penalty
-        divisor = 1 / feature_scale(model, rows_of(X, np.broadcast_to(0.0, X.shape[0]), weight), X).columns.scale
+        if isinstance(model.scale, str):
+            divisor = 1 / feature_scale(model, rows_of(X, np.broadcast_to(0.0, X.shape[0]), weight), X).columns.scale
+        else:  # no column's deviation matters, which would take two readings
+            divisor = divisors_of(model.scale, divisor)
         weights = penalty_weights_of(model, X.shape[1])
         certificate = certificate_of(model)
         if weights is not None and not (certificate is not None and certificate.strength == 0):
