@@ -73,6 +73,7 @@ PUBLIC = {
         "polytome.report.card",
         "polytome.report.statistics_page",
         "polytome.export",
+        "polytome.export.mlflow_flavour",
         "polytome.serve.app",
         "polytome.play.app",
         "polytome.play.problems",

@@ -67,7 +67,11 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command and _command(args[0]), rest
+        return name, command and self.with_options(args[0]), rest
+
+    def with_options(self, name: str) -> Any:
+        """A command with all its options, which imports it."""
+        return _command(name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`

@@ -185,11 +185,13 @@ def _unknown(context: typer.Context, key: str, value: Any, known: Iterable[str])
 
 def _commands_with(context: typer.Context, name: str) -> list[str]:
     """The other commands that have an option of this long name; none if this one has it, too."""
-    commands: dict[str, Any] = getattr(context.find_root().command, "commands", {})
+    group: Any = context.find_root().command
     found = [
         title
-        for title, command in commands.items()
-        if any(name in _long_names(option) for option in command.params if option.param_type_name == "option")
+        for title in group.commands
+        if any(
+            name in _long_names(each) for each in group.with_options(title).params if each.param_type_name == "option"
+        )
     ]
     return [] if context.info_name in found else found
 

@@ -221,6 +221,7 @@ def read_table(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "people.csv")
         ...     _ = path.write_text("age,colour,income\\n25,red,low\\n31,blue,high\\n")
