@@ -66,6 +66,11 @@ class _Commands(TyperGroup):
         super().__init__(**{**settings, "commands": commands})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if not args[0].startswith("-") and args[0] not in self.commands:  # not every typer guesses
+            from polytome.plain.names import close_name
+
+            close = close_name(args[0], self.commands)
+            ctx.fail(f"No such command {args[0]!r}.{'' if close is None else f' Did you mean {close!r}?'}")
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and self.with_options(args[0]), rest
 
