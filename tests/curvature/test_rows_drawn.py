@@ -165,3 +165,13 @@ def test_a_checkpoint_keeps_what_was_drawn_alone(tmp_path: Path) -> None:
     assert path.stat().st_size < 20_000
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_rows_of_weight_0_are_not_drawn_by_class() -> None:
+    """A sample of them alone has no weight to divide by."""
+    target = np.arange(8_000) % 3
+    weight = np.zeros(8_000)
+    weight[3_000:3_040] = 1
+    some = drawn_by_class(as_rows(np.zeros((8_000, 1)), target, weight), 400)
+    assert some.weight.min() > 0
+    assert some.weight.sum() == weight.sum()

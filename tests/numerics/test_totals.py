@@ -16,3 +16,7 @@ def test_the_bits_are_those_of_numpy(size: int, monkeypatch: pytest.MonkeyPatch)
     for each in (weight, np.broadcast_to(1.0, 3000)):
         wanted = np.bincount(codes, weights=each, minlength=5)
         assert totals.class_totals(codes, each, 5).tobytes() == wanted.tobytes()
+
+
+def test_no_rows_have_totals_of_0() -> None:
+    assert totals.class_totals(np.zeros(0, dtype=np.int8), np.broadcast_to(1.0, 0), 3).tolist() == [0, 0, 0]

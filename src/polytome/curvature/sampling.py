@@ -46,7 +46,7 @@ class Importance:
 
 def drawn_by_class(rows: Rows, size: int) -> Rows:
     """About `size` rows that stand for all, in which no class is rare: one of each of as many equal
-    stretches of a class's rows.
+    stretches of a class's rows. Rows of weight 0 are not drawn: a sample of them has no optimum.
 
     In the null model a class of the share p has curvature `p (1 - p)`; each class gets rows by the
     square root of that, and these count for as many more. Where labels are no classes, all rows
@@ -57,15 +57,17 @@ def drawn_by_class(rows: Rows, size: int) -> Rows:
     """
     target, rng = rows.target, np.random.default_rng(0)
     has_classes = target.ndim == 1 and target.dtype.kind == "i"
-    counts = np.bincount(target) if has_classes else np.array([rows.n_rows])
-    share = counts / rows.n_rows
+    counted = rows.weight > 0
+    n_counted = int(np.count_nonzero(counted))
+    counts = np.bincount(target[counted]) if has_classes else np.array([n_counted])
+    share = counts / max(n_counted, 1)
     wanted = np.sqrt(share * (1 - share)) if has_classes else share
     chosen, times = [], []
     for k, (count, part) in enumerate(zip(counts, wanted / max(wanted.sum(), 1e-300), strict=True)):
         n_drawn = min(int(count), int(np.ceil(size * part)))
         edges = np.linspace(0, count, n_drawn + 1).astype(int)
         places = rng.integers(edges[:-1], edges[1:])
-        chosen.append(np.flatnonzero(target == k)[places] if has_classes else places)
+        chosen.append(np.flatnonzero(counted & (target == k) if has_classes else counted)[places])
         times.append(np.full(n_drawn, count / max(n_drawn, 1)))
     together = np.concatenate(chosen)
     order = np.argsort(together)

@@ -30,7 +30,7 @@ def class_totals(codes: Array, weight: Array, n_classes: int) -> Array:
         array([3. , 0. , 0.5])
     """
     starts = range(0, len(codes), _ROWS_AT_ONCE)
-    if weight.strides == (0,) and weight[0] == 1.0:  # sums of ones are numbers of rows
+    if len(weight) and weight.strides == (0,) and weight[0] == 1.0:  # sums of ones are numbers of rows
         counts = sum(np.bincount(codes[start : start + _ROWS_AT_ONCE], minlength=n_classes) for start in starts)
         return np.asarray(counts, dtype=np.float64)
     totals: Array = np.zeros(n_classes)
