@@ -84,6 +84,17 @@ def test_json(tmp_path: Path) -> None:
         (("iris", "--workers", "2", "--bandwidth", "fast"), "bandwidth='fast'"),
         (("--rows", "100", "--columns", "5", "--disk", "slow"), "disk='slow'"),
         (("--rows", "100.5", "--columns", "5"), "rows=100.5"),
+        *(
+            (("--rows", "9", "--columns", "2", *said), f"{said[0]}: is of a SOURCE, and rows on paper")
+            for said in (
+                ("--target", "y"),
+                ("--cross", "a*b"),
+                ("--date", "a=year"),
+                ("--id", "a"),
+                ("--min-level-count", "9"),
+                ("--encoding", "cp1252"),
+            )
+        ),
         (("iris", "--C", "0"), "C=0"),
         (("no-such-file.csv",), "no such file"),
         (("iris", "--device", "cpu", "--workers", "2"), "--workers: a plan for a device is of one machine"),

@@ -170,6 +170,10 @@ def test_a_table_of_another_encoding_goes_through_all_commands(tmp_path):
     assert done("predict", out, path, *said).splitlines()[0] == "prediction,probability_jä,probability_nein"
     done("evaluate", out, path, *said)
     done("compare", out, out, path, *said)
+    assert "kündigt = nein" in done("infer", path, "kündigt ~ größe", *said)
+    for command in ("plan", "diagnose"):
+        done(command, path, "--target", "kündigt", *said)
+    done("diagnose", path, "kündigt ~ größe", *said)
     done("card", out, path, *said, "--out", tmp_path / "c.md")
     done("report", out, path, *said, "--out", tmp_path / "r.html")
     for command in ("evaluate", "verify", "report", "card"):

@@ -62,12 +62,18 @@ def test_nothing_is_guessed(tmp_path: Path) -> None:
         read_table(path, target="last")
     with pytest.raises(FileError, match=r"k\.csv: byte 3, 0xf6, is not ascii; name the file's encoding"):
         read_table(path, target="last", encoding="ascii")
-    for wrong in ("hex", "no such", "a\0b"):
+    for wrong in ("hex", "no such", "a\0b", ""):
         with pytest.raises(ArgumentError, match="is not the name of an encoding of text"):
             read_table(path, target="last", encoding=wrong)
     path.write_bytes(TEXT.encode("utf-8-sig"))
     with pytest.raises(ArgumentError, match=r"begins with the mark of UTF-8; leave the option out"):
         read_table(path, target="last", encoding="cp1252")
+    path.write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(ArgumentError, match=r"begins with the mark of UTF-16; leave the option out"):
+        read_table(path, target="last", encoding="cp1252")
+    path.write_bytes(b"age,town\n20,x\n")
+    with pytest.raises(FileError, match=r"no rows; .*; is it cp037\? another --encoding may make lines of it"):
+        read_table(path, target="last", encoding="cp037")
     (tmp_path / "k.jsonl").write_text('{"a": 1, "y": "b"}\n')
     with pytest.raises(ArgumentError, match="neither a text table nor a folder of texts"):
         read_table(tmp_path / "k.jsonl", target="y", encoding="cp1252")

@@ -11,6 +11,7 @@ from polytome.cli.fit_words import require_proof
 from polytome.cli.options import Categories, Header, Json, MissingMark, Quiet, ReadLimit, Strict, choice
 from polytome.cli.output import live_line, make_console, print_json, printable, quietly, show_notes
 from polytome.cli.outputs import check_outputs
+from polytome.cli.text_options import Encoding
 
 __all__ = ["infer"]
 
@@ -135,6 +136,7 @@ def infer(
     header: Header = "auto",
     read_limit: ReadLimit = None,
     categories: Categories = None,
+    encoding: Encoding = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -189,7 +191,12 @@ def infer(
     with live_line() as say:
         say(f"reading {source}")
         data = read_columns(
-            source, header=header, categories=categories or (), marks=missing_mark, read_limit=read_limit
+            source,
+            header=header,
+            categories=categories or (),
+            marks=missing_mark,
+            read_limit=read_limit,
+            encoding=encoding,
         )
         asked: dict[str, Any] = {
             "method": "firth" if firth else "median" if median else "ordered" if ordered else "maximum-likelihood",

@@ -18,8 +18,12 @@ def dates_of(texts: list[str] | None) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for text in texts or ():
         name, _, parts = text.rpartition("=")
-        if not name or name in found:
-            what = f"names the column {name!r} twice" if name else "is not COLUMN=PART,..., such as signup=year,month"
+        if not name or not parts or name in found:
+            what = (
+                f"names the column {name!r} twice"
+                if name in found
+                else "is not COLUMN=PART,..., such as signup=year,month"
+            )
             raise typer.BadParameter(f"{text!r} {what}", param_hint="'--date'")
         found[name] = parts
     return found or None

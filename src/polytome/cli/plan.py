@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from polytome.cli.options import DataFolder, Json, MemoryLimit, Target
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
 from polytome.cli.term_options import TermOptions
+from polytome.cli.text_options import Encoding
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -89,6 +90,7 @@ def plan(
     penalty: PenaltyOptions,
     fit: Annotated[FitOptions, Without(["label_smoothing", "offset"])],
     table: Annotated[TableOptions, Without(["unknown", "reference"])],
+    encoding: Encoding = None,
     terms: TermOptions,
     data: DataFolder = None,
     as_json: Json = False,
@@ -128,11 +130,13 @@ def plan(
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
         reading = {"target": target, "weight": fit.weight, **table.reading(settings), "read_limit": table.read_limit}
-        reading["terms"] = terms.made()
+        reading |= {"terms": terms.made(), "encoding": encoding}
         cost, seconds, there = _of_source(model, sources, penalty.scale, data, memory, reading, machines, device)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
+        _refuse_on_paper({"target": target, "weight": fit.weight, "encoding": encoding, "data": data})
+        _refuse_on_paper(_given(table, TableOptions()) | _given(terms, TermOptions()))
         cost = cost_on_paper(
             model,
             n_rows=rows,
@@ -166,6 +170,24 @@ def _refuse_beside_source(name: str, value: object) -> None:
         raise ArgumentError(
             f"{name}={value}: says what rows on paper are, and a SOURCE has rows; leave one of them out"
         )
+
+
+def _given(options: TableOptions | TermOptions, usual: TableOptions | TermOptions) -> dict[str, object]:
+    """The options of a group by name; None where it is as usual."""
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    return {name: None if value == getattr(usual, name) else value for name, value in given.items()}
+
+
+def _refuse_on_paper(options: dict[str, object]) -> None:
+    """Refuse what would be said of the columns of a table, where there is none."""
+    from polytome.errors import ArgumentError
+
+    for name, value in options.items():
+        if value is not None:
+            option = "--id" if name == "ids" else f"--{name.replace('_', '-')}"
+            raise ArgumentError(
+                f"{option}: is of a SOURCE, and rows on paper have no named columns; leave it out, or give a SOURCE"
+            )
 
 
 def _check_device(device: str, others: dict[str, object], sources: list[str] | None) -> None:
@@ -217,7 +239,8 @@ def _of_source(
             X = found.X if there is None else there.X
             return cost_of_fit(model, X, found.y, found.weight, workers=machines), seconds, there
     check_solver_beside_streams(sources, why, str(model.solver))
-    refuse_beside_streams(sources, why, {"--data": data, "--read-limit": options.pop("read_limit"), "--device": device})
+    whole = {"--data": data, "--read-limit": options.pop("read_limit"), "--encoding": options.pop("encoding")}
+    refuse_beside_streams(sources, why, {**whole, "--device": device})
     with live_line() as say:
         say(f"reading {sources[0]}")
         table = open_rows(

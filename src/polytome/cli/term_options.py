@@ -80,7 +80,9 @@ def _counts(option: str, texts: list[str] | None) -> dict[str, int]:
     for text in texts or ():
         name, _, number = text.rpartition("=")
         if not name or not number.isdecimal():
-            raise typer.BadParameter(f"{text!r}: needs COLUMN=NUMBER, such as age=3", param_hint=f"'--{option}'")
+            raise typer.BadParameter(
+                f"{text!r}: needs COLUMN=NUMBER with a whole number, such as age=3", param_hint=f"'--{option}'"
+            )
         if name in found:
             raise typer.BadParameter(f"{text!r} names the column {name!r} twice", param_hint=f"'--{option}'")
         found[name] = int(number)

@@ -73,6 +73,7 @@ def read_columns(
     categories: Sequence[str] = (),
     marks: Sequence[str] | None = None,
     read_limit: float | None = None,
+    encoding: str | None = None,
 ) -> NamedColumns:
     """Read a table of named columns.
 
@@ -82,9 +83,11 @@ def read_columns(
         categories: columns to read as words even if they look like numbers.
         marks: words that mark a missing cell, besides the empty one; None is "?" in a text table.
         read_limit: gigabytes of memory that the file's contents may take.
+        encoding: of a text table; None is UTF-8, or what its mark says.
 
     Raises:
-        ArgumentError: the file has no named columns, or an option names none.
+        ArgumentError: the file has no named columns, an option names none, or there is no such
+            encoding.
         DataError: what the file holds cannot be used.
         FileError: the file cannot be read.
 
@@ -104,7 +107,10 @@ def read_columns(
         raise ArgumentError(
             f"{path}: has no named columns; a formula needs a text table, or a file of Parquet or Arrow"
         )
-    frame, is_text = read_frame(file, kind, header, set()), kind == "delimited"
+    is_text = kind == "delimited"
+    if encoding is not None and not is_text:
+        raise ArgumentError(f"encoding={encoding!r}: {path} is not a text table; leave the option out")
+    frame = read_frame(file, kind, header, set(), encoding)
     forced = tuple(find_columns(frame, categories, "categories"))
     found = tuple(marks) if marks is not None else MISSING_MARKS if is_text else ()
     return NamedColumns(frame, forced, found, list(frame.notes))

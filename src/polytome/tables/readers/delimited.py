@@ -143,7 +143,10 @@ def parse_delimited(
     if headed:
         columns = [column.slice(1) for column in columns]
     if not columns[0]:
-        raise FileError(f"{source}: holds a header line and no rows; add rows, or use --header no if line 1 is data")
+        remedy = "" if encoding is None else f"; is it {encoding}? another --encoding may make lines of it"
+        raise FileError(
+            f"{source}: holds a header line and no rows; add rows, or use --header no if line 1 is data{remedy}"
+        )
     names, cells = _name_columns(source, rows[0] if headed else None, [ArrowText(column) for column in columns])
     locate = partial(line_of_row, text, headed)
     notes = header_notes(decision, names, header, text.first_line)

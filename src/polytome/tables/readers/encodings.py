@@ -18,7 +18,7 @@ def check_encoding(encoding: str | None) -> None:
         ArgumentError: it is.
     """
     try:
-        b"a".decode(encoding or "utf-8", errors="replace")
+        b"a".decode("utf-8" if encoding is None else encoding, errors="replace")
     except (LookupError, UnicodeError, ValueError) as error:
         raise ArgumentError(
             f"encoding={encoding!r}: is not the name of an encoding of text; give one such as utf-8, latin-1 or cp1252"
@@ -47,12 +47,14 @@ def as_utf8(data: bytes, source: str, encoding: str | None = None) -> bytes:
         if name not in ("utf-8", "utf8", "utf-8-sig"):
             raise ArgumentError(f"encoding={encoding!r}: {source} begins with the mark of UTF-8; leave the option out")
         return data.removeprefix(_UTF8_MARK)
-    if encoding is None:
-        if not data.startswith(_UTF16_MARKS):
-            return data
-        name = "utf-16"
+    if data.startswith(_UTF16_MARKS):
+        if encoding is not None and not name.startswith(("utf-16", "utf16", "utf-32", "utf32")):
+            raise ArgumentError(f"encoding={encoding!r}: {source} begins with the mark of UTF-16; leave the option out")
+        name = name if encoding is not None else "utf-16"
+    elif encoding is None:
+        return data
     try:
-        return data.decode(name).encode()
+        return data.decode(name).removeprefix("\ufeff").encode()
     except UnicodeError as error:
         place = getattr(error, "start", 0)
         raise FileError(
