@@ -68,7 +68,7 @@ WRONG = [
     Wrong("twice.csv", "age,age,income\n1,2,a\n3,4,b\n", FileError, ("line 1", "'age' twice"), TARGET),
     Wrong("one.csv", "age:income\n1:a\n2:b\n", DataError, ("no column besides", "semicolons"), {"target": "1"}),
     Wrong("latin.csv", CSV.encode() + b"3,caf\xe9,low\n", FileError, ("line 6", "0xe9", "UTF-8"), TARGET),
-    Wrong("utf16.csv", CSV.encode("utf-16-le"), FileError, ("zero byte",), TARGET),
+    Wrong("utf16.csv", CSV.encode("utf-16")[:-1], FileError, ("is not utf-16", "--encoding"), TARGET),
     Wrong("zeros.csv", CSV.encode() + b"1,\0,low\n", FileError, ("line 6", "zero byte"), TARGET),
     Wrong("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), FileError, ("PNG",), TARGET),
     Wrong("really-parquet.csv", parquet_bytes(arrow_table()), FileError, ("Parquet", "ending"), TARGET),

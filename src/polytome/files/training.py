@@ -128,7 +128,8 @@ def train(
         crosses: pairs of columns of which the model also has the products, so that the effect of
             one may depend on the other, as in `[("age", "sex")]` or `["age*sex"]`.
         splines: for a column of numbers how many knots a natural cubic spline has, as in
-            `{"age": 5}`; 3 to 20, at quantiles of the rows that are learned from.
+            `{"age": 5}`, 3 to 20, at quantiles of the rows that are learned from; or its knots, as
+            in `{"age": [20, 40, 60]}`.
         powers: for a column of numbers the largest exponent, as in `{"age": 2}`; 2 to 9.
         text: columns of text, of which the terms are counted.
         text_options: how; see `TextOptions`.
