@@ -175,3 +175,14 @@ def test_rows_of_weight_0_are_not_drawn_by_class() -> None:
     some = drawn_by_class(as_rows(np.zeros((8_000, 1)), target, weight), 400)
     assert some.weight.min() > 0
     assert some.weight.sum() == weight.sum()
+
+
+def test_classes_are_looked_at_a_piece_at_a_time_and_the_same_rows_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    rows = as_rows(rng.normal(size=(5_000, 2)), rng.integers(0, 4, 5_000) ** 2 % 5, (rng.random(5_000) < 0.7) * 2.0)
+    whole = drawn_by_class(rows, 300)
+    monkeypatch.setattr("polytome.curvature.sampling._ROWS_AT_ONCE", 170)
+    parts = drawn_by_class(rows, 300)
+    np.testing.assert_array_equal(whole.weight, parts.weight)
+    np.testing.assert_array_equal(whole.target, parts.target)
+    np.testing.assert_array_equal(whole.X, parts.X)

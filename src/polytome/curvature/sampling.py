@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,24 +56,45 @@ def drawn_by_class(rows: Rows, size: int) -> Rows:
     Reference: Fithian and Hastie, Local case-control sampling in imbalanced data sets, Annals of
     Statistics 42, 2014.
     """
-    target, rng = rows.target, np.random.default_rng(0)
-    has_classes = target.ndim == 1 and target.dtype.kind == "i"
-    counted = rows.weight > 0
-    n_counted = int(np.count_nonzero(counted))
-    counts = np.bincount(target[counted]) if has_classes else np.array([n_counted])
-    share = counts / max(n_counted, 1)
-    wanted = np.sqrt(share * (1 - share)) if has_classes else share
-    chosen, times = [], []
-    for k, (count, part) in enumerate(zip(counts, wanted / max(wanted.sum(), 1e-300), strict=True)):
+    rng = np.random.default_rng(0)
+    counts = np.zeros(_n_classes(rows), dtype=int)
+    for _, classes in _classes(rows):
+        counts += np.bincount(1 + classes, minlength=1 + len(counts))[1:]
+    share = counts / max(counts.sum(), 1)
+    wanted = share if len(share) == 1 else np.sqrt(share * (1 - share))
+    drawn, times = [], []
+    for count, part in zip(counts, wanted / max(wanted.sum(), 1e-300), strict=True):
         n_drawn = min(int(count), int(np.ceil(size * part)))
         edges = np.linspace(0, count, n_drawn + 1).astype(int)
-        places = rng.integers(edges[:-1], edges[1:])
-        chosen.append(np.flatnonzero(counted & (target == k) if has_classes else counted)[places])
+        drawn.append(rng.integers(edges[:-1], edges[1:]))  # among the rows of the class
         times.append(np.full(n_drawn, count / max(n_drawn, 1)))
-    together = np.concatenate(chosen)
+    chosen: list[list[Array]] = [[] for _ in drawn]
+    seen = np.zeros(len(drawn), dtype=int)
+    for start, classes in _classes(rows):
+        for k, places in enumerate(drawn):
+            own = np.flatnonzero(classes == k)
+            first, last = np.searchsorted(places, [seen[k], seen[k] + len(own)])
+            chosen[k].append(start + own[places[first:last] - seen[k]])
+            seen[k] += len(own)
+    together = np.concatenate([part for parts in chosen for part in parts])
     order = np.argsort(together)
     together = together[order]
     return rows.subset(together, rows.weight[together] * np.concatenate(times)[order])
+
+
+def _n_classes(rows: Rows) -> int:
+    """How many classes the labels have; 1 where they are no classes."""
+    target = rows.target
+    return int(target.max()) + 1 if target.ndim == 1 and target.dtype.kind == "i" else 1
+
+
+def _classes(rows: Rows) -> Iterator[tuple[int, Array]]:
+    """The first row of each piece and the classes of its rows, -1 for those of weight 0: of streams
+    nothing may take bytes for each row."""
+    n_classes = _n_classes(rows)
+    for start in range(0, rows.n_rows, _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        yield start, np.where(rows.weight[part] > 0, 0 if n_classes == 1 else rows.target[part].astype(int), -1)
 
 
 def drawn_by_curvature(objective: Objective, W: Array, size: int) -> Storage:
