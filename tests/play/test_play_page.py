@@ -139,7 +139,7 @@ def test_a_bad_table_is_told_what_is_wrong(chromium, address):
         )
         page.get_by_label("CSV file").set_input_files({**table, "buffer": GOOD.encode()})
         until(page, "!document.getElementById('fault').textContent && location.search.includes('csv=')")
-        assert "people.csv: 4 rows" in page.locator("#plane-words").inner_text()
+        until(page, "document.getElementById('plane-words').innerText.includes('people.csv: 4 rows')")
         url = page.url
     with visit(chromium, url) as page:  # a small table travels with the link
         is_ready(page)
@@ -224,7 +224,8 @@ def test_a_click_on_the_surface_starts_there(chromium, address):
         until(page, "location.search.includes('start=')")
         assert page.locator("#start").input_value() == "numbers"
         start = [float(number) for number in page.locator("#numbers").input_value().split(",")]
-        assert page.locator("#update tbody td").first.inner_text().replace("−", "-") == f"{start[0]:g}"
+        shown = "document.querySelector('#update tbody td').innerText.replace('\u2212', '-')"
+        until(page, f"{shown} === '{start[0]:g}'")  # the address is written before the steps are computed
 
 
 def test_a_link_survives_the_question_for_the_token(chromium):
