@@ -45,18 +45,6 @@ none of them."""
 _WITH_CONFIG = ("train", "tune", "plan", "predict", "evaluate", "compare", "diagnose", "infer", "verify", "report")
 
 
-def _command(name: str) -> Any:
-    """The command with all its options; only now is it imported."""
-    from polytome.cli.config import with_config
-    from polytome.cli.option_groups import with_single_options
-
-    function = name.replace("-", "_")
-    single = with_single_options(getattr(import_module(f"polytome.cli.{function}"), function))
-    alone = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-    alone.command(name)(with_config(single) if name in _WITH_CONFIG else single)
-    return get_command(alone)
-
-
 class _Commands(TyperGroup):
     """Makes the one command that is called, and turns expected errors into one line on stderr and
     exit status 1, Ctrl-C into 130."""
@@ -75,8 +63,15 @@ class _Commands(TyperGroup):
         return name, command and self.with_options(args[0]), rest
 
     def with_options(self, name: str) -> Any:
-        """A command with all its options, which imports it."""
-        return _command(name)
+        """A command with all its options; only now is it imported."""
+        from polytome.cli.config import with_config
+        from polytome.cli.option_groups import with_single_options
+
+        function = name.replace("-", "_")
+        single = with_single_options(getattr(import_module(f"polytome.cli.{function}"), function))
+        alone = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+        alone.command(name)(with_config(single) if name in _WITH_CONFIG else single)
+        return get_command(alone)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ctx.meta["polytome.arguments"] = tuple(args)  # for `command_line`

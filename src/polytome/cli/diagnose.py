@@ -15,7 +15,6 @@ from polytome.cli.option_groups import TableOptions, Without
 from polytome.cli.options import DataFolder, Intercept, Json, MemoryLimit, Positive, SourceNames, Target, WeightColumn
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.term_options import TermOptions
-from polytome.cli.text_options import Encoding
 
 if TYPE_CHECKING:
     from polytome.models.diagnose import Diagnosis
@@ -31,7 +30,6 @@ def diagnose(
     positive: Positive = None,
     intercept: Intercept = True,
     table: Annotated[TableOptions, Without(["unknown", "reference"])],
-    encoding: Encoding = None,
     terms: TermOptions,
     memory: MemoryLimit = None,
     data: DataFolder = None,
@@ -77,8 +75,7 @@ def diagnose(
             header=table.header,
             categories=table.categories or (),
             marks=table.missing_mark,
-            read_limit=table.read_limit,
-            encoding=encoding,
+            **table.whole(),
         )
         _show(sources[0], diagnose_formula(formula, columns), columns.notes, as_json)
         return
@@ -93,16 +90,14 @@ def diagnose(
     with live_line() as say:
         say(f"reading {sources[0]}")
         if (why := why_read(sources, memory)) is not None:
-            whole = {"--data": data, "--read-limit": table.read_limit, "--encoding": encoding}
-            refuse_beside_streams(sources, why, whole)
+            refuse_beside_streams(sources, why, {"--data": data, **table.refused_piecewise()})
             told = partial(_told, say)
             streamed = open_rows(sources, memory=memory, progress=told, **options)
             streamed = streamed if positive is None else streamed_against_rest(streamed, positive)
             say(looking)
             notes, found = streamed.notes, diagnosis_of(streamed, fit_intercept=intercept)
         else:
-            options |= {"read_limit": table.read_limit, "encoding": encoding}
-            rows = open_source(sources[0], data_dir=data, **options)
+            rows = open_source(sources[0], data_dir=data, **options, **table.whole())
             rows = rows if positive is None else one_against_rest(rows, positive)
             say(looking)
             how: dict[str, Any] = {"sample_weight": rows.weight, "fit_intercept": intercept, "encoder": rows.encoder}

@@ -37,6 +37,7 @@ from polytome.cli.options import (
     Unknown,
     WeightColumn,
 )
+from polytome.cli.text_options import Encoding
 
 __all__ = ["FitOptions", "PenaltyOptions", "TableOptions", "Without", "with_single_options"]
 
@@ -106,6 +107,7 @@ class TableOptions:
     unknown: Unknown = None
     header: Header = "auto"
     read_limit: ReadLimit = None
+    encoding: Encoding = None
     drop: Drop = None
     categories: Categories = None
     date: Dates = None
@@ -117,7 +119,7 @@ class TableOptions:
 
     def reading(self, settings: dict[str, Any]) -> dict[str, Any]:
         """These options as tables are read by them, whole or piece by piece, for a fit with these
-        settings; `read_limit` is for whole tables alone."""
+        settings."""
         from polytome.files.training import references_for
 
         return {
@@ -134,6 +136,14 @@ class TableOptions:
             "names": names_of(self.names),
             "min_level_count": self.min_level_count,
         }
+
+    def whole(self) -> dict[str, Any]:
+        """Those that are for whole tables alone, as they are read by them."""
+        return {"read_limit": self.read_limit, "encoding": self.encoding}
+
+    def refused_piecewise(self) -> dict[str, object]:
+        """The same as `refuse_beside_streams` takes them."""
+        return {"--read-limit": self.read_limit, "--encoding": self.encoding}
 
 
 def with_single_options(command: Callable[..., None]) -> Callable[..., None]:

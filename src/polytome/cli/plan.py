@@ -16,7 +16,6 @@ from polytome.cli.options import DataFolder, Json, MemoryLimit, Target
 from polytome.cli.output import live_line, make_console, print_json, show_notes
 from polytome.cli.show import show_facts
 from polytome.cli.term_options import TermOptions
-from polytome.cli.text_options import Encoding
 
 if TYPE_CHECKING:
     from polytome.models.cost import FitCost, Workers
@@ -90,7 +89,6 @@ def plan(
     penalty: PenaltyOptions,
     fit: Annotated[FitOptions, Without(["label_smoothing", "offset"])],
     table: Annotated[TableOptions, Without(["unknown", "reference"])],
-    encoding: Encoding = None,
     terms: TermOptions,
     data: DataFolder = None,
     as_json: Json = False,
@@ -129,13 +127,13 @@ def plan(
             _refuse_beside_source(name, value)
         _refuse_beside_source("size", size)
         _refuse_beside_source("disk", disk)
-        reading = {"target": target, "weight": fit.weight, **table.reading(settings), "read_limit": table.read_limit}
-        reading |= {"terms": terms.made(), "encoding": encoding}
-        cost, seconds, there = _of_source(model, sources, penalty.scale, data, memory, reading, machines, device)
+        reading = {"target": target, "weight": fit.weight, **table.reading(settings), "terms": terms.made()}
+        how = (reading, table, machines, device)
+        cost, seconds, there = _of_source(model, sources, penalty.scale, data, memory, *how)
     elif rows is None or columns is None:
         raise ArgumentError("nothing to plan for: give a SOURCE, or --rows and --columns for a plan on paper")
     else:
-        _refuse_on_paper({"target": target, "weight": fit.weight, "encoding": encoding, "data": data})
+        _refuse_on_paper({"target": target, "weight": fit.weight, "data": data})
         _refuse_on_paper(_given(table, TableOptions()) | _given(terms, TermOptions()))
         cost = cost_on_paper(
             model,
@@ -211,6 +209,7 @@ def _of_source(
     data: Path | None,
     memory: str | None,
     options: dict[str, Any],
+    table: TableOptions,
     machines: Workers | None,
     device: str | None,
 ) -> tuple[FitCost, float, OnDevice | None]:
@@ -227,7 +226,7 @@ def _of_source(
     if (why := why_read(sources, memory)) is None:
         with live_line() as say:
             say(f"reading {sources[0]}")
-            found = open_source(sources[0], data_dir=data, **options)
+            found = open_source(sources[0], data_dir=data, **options, **table.whole())
         show_notes(found.notes)
         if scale is None:
             model.set_params(scale=found.scale)
@@ -239,19 +238,18 @@ def _of_source(
             X = found.X if there is None else there.X
             return cost_of_fit(model, X, found.y, found.weight, workers=machines), seconds, there
     check_solver_beside_streams(sources, why, str(model.solver))
-    whole = {"--data": data, "--read-limit": options.pop("read_limit"), "--encoding": options.pop("encoding")}
-    refuse_beside_streams(sources, why, {**whole, "--device": device})
+    refuse_beside_streams(sources, why, {"--data": data, "--device": device, **table.refused_piecewise()})
     with live_line() as say:
         say(f"reading {sources[0]}")
-        table = open_rows(
+        streamed = open_rows(
             sources, memory=memory, progress=lambda done, n_rows: say(f"reading {done:,} of {n_rows:,} rows"), **options
         )
-    show_notes(table.notes)
+    show_notes(streamed.notes)
     seconds = time.perf_counter() - began
-    check_named_weights(model.penalty_weights, table.encoder)
-    check_named_bounds(model.bounds, table.encoder)
-    with numbered_weights(model, table.encoder):
-        return cost_of_fit(model, table, workers=machines), seconds, None
+    check_named_weights(model.penalty_weights, streamed.encoder)
+    check_named_bounds(model.bounds, streamed.encoder)
+    with numbered_weights(model, streamed.encoder):
+        return cost_of_fit(model, streamed, workers=machines), seconds, None
 
 
 def _facts(name: str, cost: FitCost, opening: float | None, there: OnDevice | None) -> dict[str, str]:

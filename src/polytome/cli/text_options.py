@@ -122,7 +122,6 @@ class TextGroup:
     hashing: Hashing = None
     lowercase: Lowercase = None
     tfidf: Tfidf = None
-    encoding: Encoding = None
 
     def reading(self) -> dict[str, Any]:
         """These options as texts are read by them."""
@@ -139,7 +138,7 @@ class TextGroup:
         }
         given = {name: value for name, value in given.items() if value is not None}
         options = TextOptions(**given) if given else None
-        return {"text": self.text or (), "text_options": options, "encoding": self.encoding}
+        return {"text": self.text or (), "text_options": options}
 
 
 def _pair(text: str) -> tuple[int, int]:

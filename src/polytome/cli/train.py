@@ -174,22 +174,15 @@ def train(
     rising = monotone_from(monotone)
     check_monotone_settings(rising, settings)
     by, beside = split_by(group, time_column, test_fraction)
-    made = terms.made()
-    texts = text.reading()
-    reading = {"target": target, "weight": fit.weight, **table.reading(settings)}
+    reading = {"target": target, "weight": fit.weight, **table.reading(settings), **text.reading()}
+    reading["terms"] = terms.made()
     if (why := why_read(sources, memory, workers)) is not None:
-        refused = {
-            "--data": data,
-            "--read-limit": table.read_limit,
-            "--offset": fit.offset,
-            "--encoding": text.encoding,
-        }
+        refused = {"--data": data, "--offset": fit.offset, **table.refused_piecewise()}
         refuse_beside_streams(sources, why, {**refused, "--test": test, "--group": group, "--time": time_column})
         check_solver_beside_streams(sources, why, fit.solver)
         check_beside_streams(cache, checkpoint, fit.solver)
         refuse_report_without_test_rows(report, test_fraction)
         opened: dict[str, Any] = {**reading, "memory": memory}
-        opened |= {"text": texts["text"], "text_options": texts["text_options"], "terms": made}
         prepare = partial(_prepared_stream, positive=positive, test_fraction=test_fraction, seed=seed, cache=cache)
         _refuse_without_test_rows(from_rows, bool(test_fraction))
         with opened_workers(workers) as opened["workers"]:
@@ -199,12 +192,11 @@ def train(
         return
     source = sources[0]
     refuse_in_memory(source, {"--cache": cache, "--checkpoint": checkpoint})
-    whole = {**texts, "terms": made, "read_limit": table.read_limit, "beside": beside}
-    rows = _read(source, data, {**reading, **whole})
+    rows = _read(source, data, {**reading, **table.whole(), "beside": beside})
     rows = prepared_source(rows, positive, test_fraction, seed, by, rising)
     settings["bounds"] = bounds_beside_monotone(rows, rising, settings["bounds"])
     if test is not None:
-        rows = _with_test_rows(rows, test, table.read_limit, text.encoding)
+        rows = _with_test_rows(rows, test, **table.whole())
     check_named_weights(settings["penalty_weights"], rows.encoder)
     wanted.check_classes(sorted(class_counts(rows.y)))
     correction.check_classes(sorted(class_counts(rows.y)))
@@ -217,7 +209,7 @@ def train(
     require_certificate(strict, model.certificate_)
 
 
-def _with_test_rows(rows: Source, test: str, read_limit: float | None, encoding: str | None) -> Source:
+def _with_test_rows(rows: Source, test: str, *, read_limit: float | None, encoding: str | None) -> Source:
     """The rows with those of another file as test rows, read in the same way."""
     from dataclasses import replace
 

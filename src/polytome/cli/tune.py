@@ -197,7 +197,7 @@ def tune(
             f"--names: the column of --{next(iter(left_out.values()))} is found by the names in the file; add a header "
             "line"
         )
-    reading = {"target": target, **table.reading(settings), **text.reading(), "read_limit": table.read_limit}
+    reading = {"target": target, **table.reading(settings), **text.reading(), **table.whole()}
     reading |= {"drop": [*reading["drop"], *left_out], "terms": terms.made()}
     _refuse_columns_of_data_sets(source, left_out)
     try:
